@@ -1,0 +1,44 @@
+# Everything a contributor does. `make help` says what each target is for.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench docs
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.dev-installed ## Make .venv with Penstock and the tools for working on it
+
+run: .venv/.installed ## Run the example examples/flights to its end
+	$(BIN)/penstock run examples/flights/pipeline.json
+
+test: setup ## Run the test suite
+	$(BIN)/python -m pytest -n 2
+
+check: setup ## Check style, types, import contracts and that the docs are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/build.py --check
+
+bench: setup ## Run every benchmark in bench/
+	@set -e; for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python "$$bench"; done
+
+docs: setup ## Write the parts of docs/ that come from the code
+	$(BIN)/python docs/build.py
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Penstock needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) could not make .venv. On Debian and Ubuntu, install the package python3-venv." >&2; exit 1; }
+
+.venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
+	@touch $@
+
+.venv/.dev-installed: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch .venv/.installed $@

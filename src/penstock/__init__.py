@@ -1,0 +1,1 @@
+"""Penstock: AWS Data Pipeline as software that you run yourself."""

@@ -1,0 +1,310 @@
+"""PostgreSQL: server-side cursors to read, COPY and pipelines to write, times in UTC."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Final, Self
+
+import psycopg
+from psycopg import capabilities
+from psycopg.pq import TransactionStatus
+
+from penstock.data.databases.address import Address, Dialect
+from penstock.data.databases.postgresql_types import choose_types
+from penstock.data.databases.rows import DatabaseError, Progress, Records, Row, name_parts, of_width, quote
+from penstock.data.databases.statements import (
+    Statement,
+    check_arguments,
+    one_statement,
+    refuse_own_transactions,
+    split_script,
+)
+from penstock.data.formats import TSV, FormatError, write_rows
+from penstock.data.values import to_text
+
+_NAME = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
+_PLAIN_INSERT = re.compile(
+    rf"INSERT\s+INTO\s+(?P<table>{_NAME}(?:\s*\.\s*{_NAME})?)\s*"
+    rf"(?:\(\s*(?P<columns>{_NAME}(?:\s*,\s*{_NAME})*)\s*\)\s*)?"
+    r"VALUES\s*\(\s*\?(?:\s*,\s*\?)*\s*\)",
+    re.IGNORECASE,
+)
+_FIND_TABLE = """
+SELECT n.nspname, c.relname FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname IN ($1, $2)
+  AND CASE WHEN $3::text IS NULL THEN pg_catalog.pg_table_is_visible(c.oid)
+      ELSE n.nspname IN ($3, lower($3)) END
+ORDER BY c.relname = $1 DESC, n.nspname = $3 DESC LIMIT 1"""
+_TAKES_COPY = """
+SELECT relkind IN ('r', 'p') AND NOT relhasrules AND NOT pg_catalog.row_security_active(oid)
+FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)"""
+_COLUMNS = """
+SELECT attname FROM pg_catalog.pg_attribute
+WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+ORDER BY attnum"""
+_CREATE_LOCK = 0x70656E73746F636B
+_ROWS_AT_ONCE = 2000
+
+
+class PostgresqlDatabase:
+    """A connection to PostgreSQL. See `Database`."""
+
+    dialect: Final[Dialect] = "postgresql"
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        parameters: dict[str, str | None] = {
+            "connect_timeout": "30",
+            "application_name": "penstock",
+            **dict(address.options),
+            "host": address.host or None,
+            "port": address.port or None,
+            "dbname": address.database or None,
+            "user": address.username,
+            "password": address.password,
+            "client_encoding": "utf8",
+        }
+        try:
+            self._connection = psycopg.connect(
+                **parameters,  # type: ignore[arg-type]
+                autocommit=True,
+                cursor_factory=psycopg.RawCursor,
+            )
+            self._connection.server_cursor_factory = psycopg.RawServerCursor
+            with _errors("a connection"):
+                self._connection.execute("SET datestyle TO ISO")
+                if "timezone" not in dict(address.options).get("options", "").lower():
+                    self._connection.execute("SET timezone TO 'UTC'")
+        except psycopg.Error as error:
+            raise DatabaseError(f"Cannot connect to {address}: {_one_line(str(error))}") from None
+        choose_types(self._connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is done inside happens wholly or not at all."""
+        if self._connection.info.transaction_status != TransactionStatus.IDLE:
+            yield
+            return
+        with _errors("the transaction"), self._connection.transaction():
+            yield
+
+    def execute_script(self, script: str, arguments: Sequence[str] = ()) -> None:
+        """Run a script's statements in one transaction. See `Database`."""
+        statements = split_script(script, self.dialect)
+        check_arguments(statements, arguments)
+        within = self._connection.info.transaction_status != TransactionStatus.IDLE
+        if within:
+            refuse_own_transactions(statements)
+        if len(statements) < 2 or any(statement.controls_transaction for statement in statements):
+            self._run_by_themselves(statements, arguments, within=within)
+        else:
+            with self.transaction():
+                self._run(statements, arguments)
+
+    def select(self, query: str, *, batch_size: int = 2000) -> Records:
+        """The rows of one query through a server-side cursor, in a transaction that ends with the last row.
+
+        A query that no cursor takes (`SHOW`, `INSERT … RETURNING`) is read as a whole.
+        """
+        statement = one_statement(query, self.dialect, "selectQuery")
+        what = f"selectQuery ({statement.first_line})"
+        stack = ExitStack()
+        cursor: psycopg.RawCursor[tuple[object, ...]] | psycopg.RawServerCursor[tuple[object, ...]]
+        try:
+            with _errors(what):
+                stack.enter_context(self.transaction())
+                if statement.words[:1] in (("SELECT",), ("WITH",), ("VALUES",), ("TABLE",)):
+                    self._connection.execute("SET LOCAL cursor_tuple_fraction = 1")
+                    cursor = psycopg.RawServerCursor(self._connection, "penstock_select")
+                else:
+                    cursor = psycopg.RawCursor(self._connection)
+                stack.enter_context(cursor)
+                cursor.execute(_query(statement))
+            if cursor.description is None:
+                raise DatabaseError(f"{what} gives no rows. Write a SELECT.")
+        except BaseException as error:
+            stack.__exit__(type(error), error, error.__traceback__)
+            raise
+        columns = tuple(column.name for column in cursor.description or ())
+        return Records(columns, _batches(cursor, stack, what, batch_size))
+
+    def select_table(self, table: str, schema: str | None = None, *, batch_size: int = 2000) -> Records:
+        """All rows of a table."""
+        return self.select(f"SELECT * FROM {self._found(table, schema)}", batch_size=batch_size)  # noqa: S608
+
+    def insert(self, query: str, batches: Iterable[Sequence[Row]]) -> int:
+        """Run the statement for each row, in one transaction; a plain INSERT of values goes through COPY."""
+        statement = one_statement(query, self.dialect, "insertQuery")
+        target = f"insertQuery ({statement.first_line})"
+        plain = _PLAIN_INSERT.fullmatch(statement.text)
+        with self.transaction():
+            if plain is not None and self._takes_copy(plain["table"]):
+                columns = plain["columns"] or ", ".join(self._columns(plain["table"])[: statement.placeholders])
+                return self._copy_in(plain["table"], columns, statement.placeholders, batches, target)
+            return self._run_for_each(statement, batches, target)
+
+    def insert_into(
+        self,
+        table: str,
+        schema: str | None,
+        columns: Sequence[str] | None,
+        batches: Iterable[Sequence[Row]],
+    ) -> int:
+        """Insert rows into a table, in one transaction; through COPY where the table takes it."""
+        with self.transaction():
+            found = self._found(table, schema)
+            names = self._columns(found) if columns is None else [quote(column) for column in columns]
+            target = f"the table {table}"
+            if self._takes_copy(found):
+                return self._copy_in(found, ", ".join(names), len(names), batches, target)
+            places = ", ".join("?" * len(names))
+            insert = f"INSERT INTO {found} ({', '.join(names)}) VALUES ({places})"  # noqa: S608
+            return self._run_for_each(one_statement(insert, self.dialect, "INSERT"), batches, target)
+
+    def table_exists(self, table: str, schema: str | None = None) -> bool:
+        """Whether there is a table or view of this name, as it is written or in lower case."""
+        return self._name(table, schema) is not None
+
+    def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
+        """Run a createTableSql if the table is missing; of two at once, the second waits for the first."""
+        if self.table_exists(table, schema):
+            return
+        with self.transaction():
+            with _errors("the lock for createTableSql"):
+                self._connection.execute("SELECT pg_catalog.pg_advisory_xact_lock($1)", (_CREATE_LOCK,))
+            if not self.table_exists(table, schema):
+                self.execute_script(sql)
+                if not self.table_exists(table, schema):
+                    raise DatabaseError(
+                        f"createTableSql ran, but there is still no table {table}. Correct the name in one of them."
+                    )
+
+    def close(self) -> None:
+        """End the connection; an open transaction is undone."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.close()
+
+    def _run(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
+        position = 0
+        for statement in statements:
+            values = arguments[position : position + statement.placeholders]
+            position += statement.placeholders
+            with _errors(f"statement {statement.number} ({statement.first_line})"):
+                self._run_one(statement, values)
+
+    def _run_one(self, statement: Statement, values: Sequence[str]) -> None:
+        with psycopg.RawCursor(self._connection) as cursor:
+            if statement.words[:1] not in (("SELECT",), ("VALUES",), ("TABLE",)):
+                cursor.execute(_query(statement), values or None)
+                return
+            try:
+                size = _ROWS_AT_ONCE if capabilities.has_stream_chunked() else 1
+                for _ in cursor.stream(_query(statement), values or None, size=size):
+                    pass  # the rows are nobody's, and there may be many of them
+            except psycopg.ProgrammingError as error:
+                if error.sqlstate is not None:  # SELECT INTO has run well, but gives no rows
+                    raise
+
+    def _run_by_themselves(self, statements: Sequence[Statement], arguments: Sequence[str], *, within: bool) -> None:
+        """Run statements that need, or bring, their own transactions."""
+        try:
+            self._run(statements, arguments)
+            if not within and self._connection.info.transaction_status != TransactionStatus.IDLE:
+                raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
+        finally:
+            if not within and self._connection.info.transaction_status in (
+                TransactionStatus.INTRANS,
+                TransactionStatus.INERROR,
+            ):
+                self._connection.execute("ROLLBACK")
+
+    def _run_for_each(self, statement: Statement, batches: Iterable[Sequence[Row]], target: str) -> int:
+        progress = Progress()
+        query = _query(statement)
+        with psycopg.RawCursor(self._connection) as cursor:
+            for batch in of_width(batches, statement.placeholders, target, progress):
+                with _errors(f"rows {progress.rows + 1} to {progress.rows + len(batch)} for {target}"):
+                    cursor.executemany(query, [[to_text(value) for value in row] for row in batch])
+        return progress.rows
+
+    def _copy_in(self, table: str, columns: str, width: int, batches: Iterable[Sequence[Row]], target: str) -> int:
+        progress = Progress()
+        copy = f"COPY {table} ({columns}) FROM STDIN".encode()
+        try:
+            with _errors(target), psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy) as stream:
+                return write_rows(stream, TSV(), of_width(batches, width, target, progress))
+        except FormatError as error:
+            raise DatabaseError(f"{target} cannot take the rows. {error}") from None
+
+    def _takes_copy(self, table: str) -> bool:
+        with _errors(f"looking for the table {table}"):
+            return self._connection.execute(_TAKES_COPY.encode(), (table,)).fetchone() == (True,)
+
+    def _columns(self, table: str) -> list[str]:
+        with _errors(f"reading the columns of {table}"):
+            return [quote(name) for (name,) in self._connection.execute(_COLUMNS.encode(), (table,))]
+
+    def _found(self, table: str, schema: str | None) -> str:
+        name = self._name(table, schema)
+        if name is None:
+            where = f"the schema {schema} of {self._address}" if schema else str(self._address)
+            raise DatabaseError(f"There is no table {table} in {where}. Give createTableSql, or make it before.")
+        return name
+
+    def _name(self, table: str, schema: str | None) -> str | None:
+        """The quoted name of a table or view, with its schema."""
+        written_schema, name, quoted = name_parts(table, schema)
+        with _errors(f"looking for the table {table}"):
+            folded = name if quoted else name.lower()
+            row = self._connection.execute(_FIND_TABLE.encode(), (name, folded, written_schema)).fetchone()
+        return None if row is None else f"{quote(row[0])}.{quote(row[1])}"
+
+
+def _batches(
+    cursor: psycopg.Cursor[tuple[object, ...]] | psycopg.ServerCursor[tuple[object, ...]],
+    stack: ExitStack,
+    what: str,
+    batch_size: int,
+) -> Iterator[list[tuple[object, ...]]]:
+    with stack:
+        while True:
+            with _errors(what):
+                rows = cursor.fetchmany(batch_size)
+            if not rows:
+                return
+            yield rows
+
+
+def _query(statement: Statement) -> bytes:
+    try:
+        return statement.numbered().encode()
+    except UnicodeEncodeError:
+        raise DatabaseError(f"Statement {statement.number} is not valid Unicode.") from None
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+@contextmanager
+def _errors(what: str) -> Iterator[None]:
+    """Turn the driver's errors into ours; `what` says what was being done."""
+    try:
+        yield
+    except psycopg.Error as error:
+        found = error.diag
+        place = found.context if (found.context or "").startswith("COPY") else None
+        parts = [found.message_primary or str(error), found.message_detail, found.message_hint, place]
+        message = ". ".join([_one_line(part).rstrip(".") for part in parts if part])
+        raise DatabaseError(f"PostgreSQL refused {what}: {message}.") from error

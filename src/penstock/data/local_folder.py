@@ -1,0 +1,260 @@
+"""The embedded storage: a folder with a folder per bucket, whose files carry the names of their keys.
+
+People may look at the files and drop their own in; `local_names` says which name a key has. Several
+processes may write at once: an object is written to `.writing/` and moved to its place under a lock. On a
+file system that takes `A` and `a` for one name, keys that differ in nothing else are one object.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from penstock.data import local_names
+from penstock.data.storage import (
+    Entry,
+    NoSuchBucket,
+    NoSuchKey,
+    StorageError,
+    format_uri,
+    parse_object_uri,
+    parse_uri,
+)
+
+_ABANDONED = 24 * 3600
+"""Seconds after which a file in `.writing/` that no process holds is removed."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    segment: str
+    sort_key: bytes
+    path: str
+    is_folder: bool
+
+
+class LocalFolder:
+    """A storage in a local folder. `root` is made on the first write; symbolic links in it are refused."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(os.path.realpath(root))
+        self._writing = self.root / ".writing"
+        self._swept = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LocalFolder) and other.root == self.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is an object of exactly this key."""
+        return self._find(uri) is not None
+
+    def list(self, prefix_uri: str) -> Iterator[Entry]:
+        """The objects whose key begins with this string, in the order of their bytes, a folder at a time."""
+        bucket, prefix = parse_uri(prefix_uri)
+        parent, slash, rest = prefix.rpartition("/")
+        folder = f"{self.root}/{bucket}" + (f"/{local_names.key_to_path(parent)}" if slash else "")
+        self._refuse_link(folder, prefix_uri)
+        yield from self._walk(bucket, parent + slash, rest, folder)
+
+    def open(self, uri: str) -> BinaryIO:
+        """A stream over the object's bytes. Raises `NoSuchKey`, or `NoSuchBucket` if that is missing too."""
+        for _ in range(2):  # an object may move to its marked name between finding and opening
+            path = self._find(uri)
+            if path is not None:
+                with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                    return Path(path).open("rb")
+        bucket, _ = parse_uri(uri)
+        raise NoSuchKey(uri) if (self.root / bucket).is_dir() else NoSuchBucket(uri)
+
+    @contextmanager
+    def create(self, uri: str) -> Iterator[BinaryIO]:
+        """A stream to write the object to; it appears whole when the block ends, not at all if it raises."""
+        parse_object_uri(uri)
+        self._writing.mkdir(parents=True, exist_ok=True)
+        path = self._writing / uuid.uuid4().hex
+        stream = path.open("xb")
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            self._sweep(os.fstat(stream.fileno()).st_mtime)
+            yield stream
+            stream.close()
+            self._put_in_place(path, uri)
+        except BaseException:
+            stream.close()
+            path.unlink(missing_ok=True)
+            raise
+
+    def delete(self, uri: str) -> None:
+        """Remove the object, and the folders that it leaves empty; nothing happens where there is none."""
+        if self._find(uri) is None:
+            return
+        bucket, key = parse_object_uri(uri)
+        path = f"{self.root}/{bucket}/{local_names.key_to_path(key)}"
+        with self._locked():
+            for name in (path, path + local_names.OBJECT_MARK):
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    if not stat.S_ISDIR(os.lstat(name).st_mode):
+                        Path(name).unlink()
+            folder = Path(path).parent
+            while folder != self.root / bucket:
+                try:
+                    folder.rmdir()
+                except OSError:
+                    break
+                folder = folder.parent
+
+    def copy(self, source_uri: str, target_uri: str) -> None:
+        """Make the target an object with the source's bytes. Raises `NoSuchKey`."""
+        with self.open(source_uri) as source, self.create(target_uri) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+
+    def download(self, uri: str, path: Path) -> None:
+        """Write the object's bytes to a local file; a file that was there stays as it is if that fails."""
+        partial = path.with_name(f".{uuid.uuid4().hex}")
+        try:
+            with self.open(uri) as source, partial.open("xb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def upload(self, path: Path, uri: str) -> None:
+        """Make an object of a local file's bytes."""
+        with path.open("rb") as source, self.create(uri) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+
+    def _find(self, uri: str) -> str | None:
+        """The file that holds the object: by its natural name, else by its marked one."""
+        bucket, key = parse_object_uri(uri)
+        path = f"{self.root}/{bucket}/{local_names.key_to_path(key)}"
+        self._refuse_link(path, uri)
+        for name in (path, path + local_names.OBJECT_MARK):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                if stat.S_ISREG(os.lstat(name).st_mode):
+                    return name
+        return None
+
+    def _put_in_place(self, written: Path, uri: str) -> None:
+        bucket, key = parse_object_uri(uri)
+        path = f"{self.root}/{bucket}/{local_names.key_to_path(key)}"
+        with self._locked():
+            self._refuse_link(path, uri)
+            self._make_folders(bucket, path.rpartition("/")[0])
+            marked = path + local_names.OBJECT_MARK
+            is_file = Path(path).is_file()
+            written.replace(marked if not is_file and (Path(path).is_dir() or Path(marked).exists()) else path)
+
+    def _make_folders(self, bucket: str, folder: str) -> None:
+        """Make a folder and those above it; an object that has the name of one of them gets its mark."""
+        if os.path.isdir(folder):  # noqa: PTH112
+            return
+        path = f"{self.root}/{bucket}"
+        for name in ["", *folder[len(path) + 1 :].split("/")]:
+            path = f"{path}/{name}" if name else path
+            try:
+                Path(path).mkdir()
+            except FileExistsError:
+                if Path(path).is_file():
+                    Path(path).replace(path + local_names.OBJECT_MARK)
+                    Path(path).mkdir()
+
+    def _refuse_link(self, path: str, uri: str) -> None:
+        if os.path.realpath(path) != path:
+            raise StorageError(
+                f"{uri} lies behind a symbolic link in {self.root}, which is not followed.",
+                uri=uri,
+                remedy="Put the file itself or a hard link there.",
+            )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the folder's names: one process at a time moves, makes and removes them."""
+        self._writing.mkdir(parents=True, exist_ok=True)
+        with (self._writing / "lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _sweep(self, now: float) -> None:
+        """Once for each storage object, remove what writers that died have left in `.writing/`."""
+        if self._swept:
+            return
+        self._swept = True
+        for entry in os.scandir(self._writing):
+            with suppress(OSError):
+                if entry.name != "lock" and entry.stat().st_mtime < now - _ABANDONED:
+                    with Path(entry.path).open("rb") as stream:
+                        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        Path(entry.path).unlink()
+
+    def _walk(self, bucket: str, parent: str, rest: str, folder: str) -> Iterator[Entry]:
+        """The objects under a folder whose key is `parent`, `rest` and anything more."""
+        open_folders = [(parent, self._in_order(bucket, folder, rest))]  # a key may have a thousand of them
+        while open_folders:
+            parent, items = open_folders[-1]
+            item = next(items, None)
+            if item is None:
+                open_folders.pop()
+            elif item.is_folder:
+                open_folders.append((f"{parent}{item.segment}/", self._in_order(bucket, item.path, "")))
+            else:
+                with suppress(FileNotFoundError):
+                    found = os.lstat(item.path)
+                    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield Entry(format_uri(bucket, parent + item.segment), found.st_size, modified)
+
+    def _in_order(self, bucket: str, folder: str, rest: str) -> Iterator[_Item]:
+        """What a folder holds in the order of keys; of `a` and a stale `a%` only the first."""
+        previous = None
+        for item in sorted(self._items(bucket, folder, ""), key=lambda item: (item.sort_key, item.path)):
+            if item.segment.startswith(rest) and item.sort_key != previous:
+                previous = item.sort_key
+                yield item
+
+    def _items(self, bucket: str, folder: str, piece: str) -> Iterator[_Item]:
+        """A folder's own objects and folders, with those of its over-long names among them."""
+        try:
+            entries = list(os.scandir(folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in entries:
+            name, path, is_folder = entry.name, entry.path, entry.is_dir(follow_symlinks=False)
+            if entry.is_symlink():
+                self._refuse_link(path, f"s3://{bucket} (file {path})")
+            if not is_folder and not entry.is_file(follow_symlinks=False):
+                continue
+            if piece:
+                if not name.startswith(local_names.NEXT_PIECE):
+                    raise _no_key(bucket, path)
+                name = piece + name.removeprefix(local_names.NEXT_PIECE)
+            if is_folder and name.endswith(local_names.PIECE_MARK):
+                yield from self._items(bucket, path, name.removesuffix(local_names.PIECE_MARK))
+                continue
+            segment = local_names.name_to_segment(name if is_folder else name.removesuffix(local_names.OBJECT_MARK))
+            if segment is None or (not piece and len(os.fsencode(name)) > local_names.NAME_BYTES + 1):
+                raise _no_key(bucket, path)
+            try:
+                sort_key = segment.encode()
+            except UnicodeEncodeError:
+                raise _no_key(bucket, path) from None
+            yield _Item(segment, sort_key + b"/" if is_folder else sort_key, path, is_folder)
+
+
+def _no_key(bucket: str, path: str) -> StorageError:
+    return StorageError(
+        f"The file {path!a} in the bucket {bucket} has a name that no key has.",
+        uri=f"s3://{bucket}/",
+        remedy="Rename it, without control characters, bytes that are not UTF-8 and escapes such as %25.",
+    )

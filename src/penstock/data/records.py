@@ -1,0 +1,99 @@
+"""The records of a stream of text: cut at the separators that are not escaped, escapes still in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from penstock.data.formats import Format
+
+_CHUNK = 1 << 18
+LONGEST_RECORD = 1 << 26
+"""Bytes. A longer record is taken for a wrong record separator."""
+
+
+class FormatError(Exception):
+    """Bytes that are no rows, a value that the format cannot hold, or a format that contradicts itself."""
+
+
+def whole_records(stream: BinaryIO, format: Format) -> Iterator[bytes]:
+    """The stream in pieces of whole records, each without the record separator at its end."""
+    separator = format.record_separator.encode()
+    escape = (format.escape_char or "").encode()
+    kept: list[bytes] = []
+    size = 0
+    while chunk := stream.read(_CHUNK):
+        end = chunk.rfind(separator)
+        while end >= 0 and escape and _escaped_at(kept, chunk, end, escape):
+            end = chunk.rfind(separator, 0, end)
+        if end < 0:
+            kept.append(chunk)
+            size += len(chunk)
+            if size > LONGEST_RECORD:
+                raise FormatError(
+                    f"A record is longer than {LONGEST_RECORD} bytes."
+                    f" The record separator {format.record_separator!r} may be wrong."
+                )
+            continue
+        yield b"".join([*kept, chunk[:end]])
+        kept = [chunk[end + len(separator) :]]
+        size = len(kept[0])
+    rest = b"".join(kept)
+    if rest.endswith(separator) and not (escape and _escaped_at([], rest, len(rest) - len(separator), escape)):
+        yield rest.removesuffix(separator)  # a separator of several bytes that lay across two chunks
+    elif rest:
+        yield rest
+
+
+def ends_record(data: bytes, format: Format) -> bool:
+    """Whether the last bytes of a stream end a record: a record separator that is not escaped."""
+    separator = format.record_separator.encode()
+    escape = (format.escape_char or "").encode()
+    if not data.endswith(separator):
+        return False
+    return not (escape and _escaped_at([], data, len(data) - len(separator), escape))
+
+
+def _escaped_at(kept: list[bytes], chunk: bytes, end: int, escape: bytes) -> bool:
+    """Whether the separator at `end` has an odd number of escape characters before it."""
+    position = end
+    while position > 0 and chunk.endswith(escape, 0, position):
+        position -= len(escape)
+    if position < len(escape) and kept:
+        before = b"".join(kept)
+        return _escaped_at([], before + chunk[:end], len(before) + end, escape)
+    return (end - position) // len(escape) % 2 == 1
+
+
+def split_records(text: str, format: Format) -> list[str]:
+    """The records of a text without the last separator, escapes still in them."""
+    separator, escape = format.record_separator, format.escape_char
+    records = text.split(separator)
+    if escape is not None and escape + separator in text:
+        records = rejoin(records, separator, escape)
+    if separator == "\n" and "\r" in text and "\r" not in (format.column_separator, escape):
+        records = [_without_return(record, escape) for record in records]
+    return records
+
+
+def rejoin(pieces: list[str], separator: str, escape: str) -> list[str]:
+    """Put pieces together where the separator between them was escaped."""
+    whole, open_pieces = [], []
+    for piece in pieces:
+        open_pieces.append(piece)
+        if not piece.endswith(escape) or (len(piece) - len(piece.rstrip(escape))) % 2 == 0:
+            whole.append(separator.join(open_pieces))
+            open_pieces = []
+    if open_pieces:
+        whole.append(separator.join(open_pieces))
+    return whole
+
+
+def _without_return(record: str, escape: str | None) -> str:
+    if not record.endswith("\r"):
+        return record
+    shorter = record[:-1]
+    if escape is not None and (len(shorter) - len(shorter.rstrip(escape))) % 2 == 1:
+        return record
+    return shorter

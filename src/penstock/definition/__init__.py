@@ -1,0 +1,1 @@
+"""What a pipeline says: objects and their fields, inheritance, parameters, problems and schedule intervals."""

@@ -1,0 +1,49 @@
+"""A problem of a definition: which object, which field, what is wrong and what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+LONGEST_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong; a warning does not keep a definition from being activated."""
+
+    object_id: str
+    field: str
+    message: str
+    remedy: str = ""
+    value: str = ""
+    is_warning: bool = False
+
+    @property
+    def text(self) -> str:
+        """The message with its remedy, as the API's validation errors carry it."""
+        return f"{self.message} {self.remedy}".strip()
+
+
+class DefinitionRefused(Exception):
+    """A definition that could not be read at all, or that has problems; `problems` says which."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problem.text for problem in self.problems))
+
+
+def shown(value: str) -> str:
+    """A value in quotes, shortened, for use inside a message."""
+    if len(value) > LONGEST_SHOWN:
+        value = value[:LONGEST_SHOWN] + "…"
+    return "'" + value.replace("\n", "\\n") + "'"
+
+
+def closest(name: str, candidates: Iterable[str]) -> str:
+    """` Did you mean 'x'?` when a candidate is close to the name, else nothing."""
+    candidates = list(candidates)
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    matches = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
+    return f"Did you mean '{lowered[matches[0]]}'?" if matches else ""

@@ -1,0 +1,1 @@
+"""What happens next: statuses, instances, readiness, retries, timeouts, cascades, reruns, alarms, and the loop."""

@@ -1,0 +1,130 @@
+"""Activating and deactivating a pipeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from penstock.clock import from_ms, to_ms
+from penstock.definition.model import Values
+from penstock.engine import endings, rerun
+from penstock.engine.materialise import make_instance
+from penstock.engine.plan import Component, Plan
+from penstock.engine.status import move
+from penstock.engine.turn import Turn
+from penstock.store.rows import Activation, ComponentState, Instance, Pipeline, read, read_all
+
+
+def activate(
+    turn: Turn, pipeline: Pipeline, version: int, values: Values, start_at: int | None, by: str
+) -> Activation | None:
+    """Make an activation and let its components run; None where the pipeline's state does not allow it."""
+    number = pipeline.activation + 1
+    scheduled_at = turn.now // 1000 * 1000
+    if pipeline.activation:
+        row = turn.tx.one("activation_by_number", pipeline_id=pipeline.pipeline_id, number=pipeline.activation)
+        if row is not None:
+            scheduled_at = max(scheduled_at, row["scheduled_at"] + 1000)
+    activation = Activation(pipeline.pipeline_id, number, version, _json(values), scheduled_at, start_at, turn.now, by)
+    turn.tx.execute(
+        "insert_activation",
+        pipeline_id=activation.pipeline_id,
+        number=number,
+        version=version,
+        parameter_values=activation.parameter_values,
+        scheduled_at=scheduled_at,
+        start_at=start_at,
+        activated_at=turn.now,
+        activated_by=by,
+    )
+    turn.tx.execute("set_activation", pipeline_id=pipeline.pipeline_id, number=number, at=turn.now)
+    if move(turn.tx, turn.pipeline(pipeline.pipeline_id), "activate", turn.now, detail=by) is None:
+        return None
+    plan = turn.plans.find(turn.tx, pipeline.pipeline_id, number)
+    for component in plan.components.values():
+        _set_out(turn, plan, component, start_at)
+    for row in turn.tx.all("deactivated_instances", pipeline_id=pipeline.pipeline_id, reason=endings.DEACTIVATED):
+        if start_at is None or row["scheduled_start"] >= start_at:
+            rerun.rerun(turn, read(Instance, row), spread=False)
+    turn.perhaps_over.add(pipeline.pipeline_id)
+    return activation
+
+
+def _json(values: Values) -> str:
+    return json.dumps({key: list(entries) for key, entries in values.items()})
+
+
+def _set_out(turn: Turn, plan: Plan, component: Component, start_at: int | None) -> None:
+    """Put a component's cursor where it goes on: on demand at this activation, else after its last interval."""
+    is_new = turn.tx.execute("insert_component", pipeline_id=plan.pipeline_id, component=component.id)
+    if component.family == "Precondition":
+        return
+    row = turn.tx.one("component_by_id", pipeline_id=plan.pipeline_id, component=component.id)
+    assert row is not None
+    index = read(ComponentState, row).next_index
+    start: datetime | None
+    if plan.is_on_demand:
+        index = plan.activation.number - 1 if is_new else index
+        start = from_ms(plan.activation.scheduled_at)
+    else:
+        if start_at is not None:
+            index = _skip(turn, plan, component, index, start_at)
+        interval = component.intervals.at(index)
+        start = interval[0] if interval else None
+    turn.tx.execute(
+        "set_cursor",
+        pipeline_id=plan.pipeline_id,
+        component=component.id,
+        next_index=index,
+        next_start=None if start is None else to_ms(start),
+        next_due_at=None,
+    )
+    turn.advance(plan.pipeline_id, component.id)
+
+
+def _skip(turn: Turn, plan: Plan, component: Component, index: int, start_at: int) -> int:
+    """Leave the intervals before the start timestamp SKIPPED (the guide: status codes)."""
+    first = component.intervals.first_from(from_ms(start_at))
+    while index < first and (interval := component.intervals.at(index)) is not None:
+        make_instance(turn, plan, component, "", *interval, skipped=True)
+        index += 1
+    return index
+
+
+def deactivate(turn: Turn, pipeline: Pipeline, *, cancel_active: bool) -> bool:
+    """Make no more instances and cancel those that wait, and the running ones too unless they may finish."""
+    if move(turn.tx, pipeline, "deactivate", turn.now) is None:
+        return False
+    turn.tx.execute("stop_cursors", pipeline_id=pipeline.pipeline_id, at=turn.now)
+    rows = turn.tx.all("active_instances_of_pipeline", pipeline_id=pipeline.pipeline_id)
+    for instance in read_all(Instance, rows):
+        if instance.family != "Resource" and (cancel_active or instance.status != "RUNNING"):
+            endings.cancel(turn, instance, endings.DEACTIVATED)
+    turn.perhaps_over.add(pipeline.pipeline_id)
+    return True
+
+
+def due_intervals(plan: Plan, now: int, start_at: int | None = None) -> Mapping[str, int]:
+    """How many intervals of each scheduled component are due now, counting at most a million."""
+    counts: dict[str, int] = {}
+    for component in plan.components.values():
+        if component.family == "Precondition" or component.intervals.period is None:
+            continue
+        first = component.intervals.first_from(from_ms(start_at)) if start_at is not None else 0
+        counts[component.id] = max(0, due_index(component, now) - first)
+    return counts
+
+
+def due_index(component: Component, now: int) -> int:
+    """The index of the first interval of a component that is not due yet."""
+    intervals = component.intervals
+    if intervals.period is None or to_ms(intervals.start) > now:
+        return 0
+    holding = intervals.index_at(from_ms(now))
+    index = holding if component.is_due_at_end else holding + 1
+    if intervals.count is not None:
+        index = min(index, intervals.count)
+    if intervals.end is not None:
+        index = min(index, intervals.first_from(intervals.end))
+    return max(index, 0)

@@ -1,0 +1,191 @@
+"""Attempts: queued, taken as a lease, reported on, ended, and tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from penstock.clock import from_ms, to_field
+from penstock.engine.dependencies import consumers
+from penstock.engine.materialise import place_of
+from penstock.engine.plan import SYSTEM_GROUP, Component, Plan
+from penstock.engine.status import earliest, move
+from penstock.engine.turn import Turn, new_token
+from penstock.store.rows import Attempt, Instance, read
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt failed, as a task runner reports it."""
+
+    error_id: str
+    message: str
+    stack_trace: str | None = None
+
+
+def queue(turn: Turn, instance: Instance, component: Component, *, verb: str = "queue", delay: int = 0) -> None:
+    """Make the next attempt and let task runners have it after `delay` milliseconds."""
+    plan = turn.plan(instance)
+    number = instance.attempt_count + 1
+    moved = move(turn.tx, instance, verb, turn.now, attempt_count=number)
+    if moved is None:
+        return
+    group = worker_group(plan, component, instance)
+    available_at = turn.now + delay
+    expires_at = turn.after(component.precondition_timeout, instance.created_at)
+    turn.tx.execute(
+        "insert_attempt",
+        pipeline_id=instance.pipeline_id,
+        attempt_id=moved.head_attempt,
+        instance_id=instance.instance_id,
+        number=number,
+        task_id=new_token(),
+        worker_group=group,
+        owner=turn.pipeline(instance.pipeline_id).owner,
+        created_at=turn.now,
+        available_at=available_at,
+        expires_at=expires_at,
+    )
+    turn.due(available_at)
+    turn.due(expires_at)
+    turn.wake(group)
+
+
+def worker_group(plan: Plan, component: Component, instance: Instance) -> str:
+    """The group whose task runners may do the work: a resource's own, the named one, or the service's."""
+    if component.family == "Resource" or component.is_system_managed:
+        return SYSTEM_GROUP
+    place = place_of(plan, component, instance.node)
+    start = plan.resource_start(place, from_ms(instance.scheduled_start))
+    if start is not None and place.resource is not None:
+        return resource_group(plan.pipeline_id, plan.instance_id(place.resource, "", to_field(start)))
+    return place.worker_group or ""
+
+
+def resource_group(pipeline_id: str, instance_id: str) -> str:
+    """The worker group of one resource instance, as the service names it (recorded)."""
+    return f"resource:{pipeline_id}_{instance_id}"
+
+
+def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance] | None:
+    """Give an attempt to a task runner as a lease; None when somebody else was first."""
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    if instance is None:
+        return None
+    component = turn.component(instance)
+    lease_until = turn.in_seconds(turn.settings.acknowledge_within)
+    ends_at = turn.after(component.attempt_timeout) if component and component.family != "Resource" else None
+    taken = move(
+        turn.tx,
+        attempt,
+        "take",
+        turn.now,
+        detail=hostname,
+        started_at=turn.now,
+        acknowledged=0,
+        lease_until=lease_until,
+        ends_at=ends_at,
+        hostname=hostname,
+    )
+    if taken is None:
+        return None
+    turn.due(taken.due_at)
+    if instance.family != "Resource":
+        instance = move(turn.tx, instance, "take", turn.now) or instance
+    return taken, instance
+
+
+def report(turn: Turn, attempt: Attempt, fields: Mapping[str, str]) -> bool:
+    """Renew the lease and keep the fields; False when the attempt is no longer the runner's."""
+    if attempt.status != "RUNNING":
+        return False
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    component = turn.component(instance) if instance else None
+    lease_until = turn.after(component.report_timeout) if component else None
+    if lease_until is None:
+        lease_until = turn.in_seconds(turn.settings.lease)
+    kept = {**json.loads(attempt.fields), **fields}
+    done = turn.tx.execute(
+        "renew_lease",
+        task_id=attempt.task_id,
+        lease_until=lease_until,
+        due_at=earliest(lease_until, attempt.ends_at),
+        now=turn.now,
+        fields=json.dumps(kept),
+    )
+    turn.due(lease_until)
+    return done == 1
+
+
+def finished(turn: Turn, attempt: Attempt) -> None:
+    """The work is done: the attempt and its instance have finished."""
+    if move(turn.tx, attempt, "finish", turn.now) is None:
+        return
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    moved = move(turn.tx, instance, "finish", turn.now) if instance else None
+    if moved is not None:
+        turn.ended.append(moved)
+
+
+def is_false(turn: Turn, attempt: Attempt) -> None:
+    """A precondition does not hold: its attempt is kept and asked again later."""
+    again = turn.in_seconds(turn.settings.precondition_interval)
+    if attempt.expires_at is not None and attempt.expires_at <= turn.now:
+        expired(turn, attempt)
+        return
+    moved = move(turn.tx, attempt, "ask again", turn.now, task_id=new_token(), available_at=again)
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    if moved is not None and instance is not None:
+        move(turn.tx, instance, "hand back", turn.now)
+        turn.due(again)
+
+
+def expired(turn: Turn, attempt: Attempt) -> None:
+    """A precondition has not held for all of its preconditionTimeout: it has failed, without another try."""
+    failure = Failure("PreconditionTimeout", "The precondition did not hold before its preconditionTimeout.")
+    _end(turn, attempt, "time out", failure, may_retry=False)
+
+
+def failed(turn: Turn, attempt: Attempt, failure: Failure, *, verb: str = "fail") -> None:
+    """An attempt has failed; there is another one while tries are left."""
+    _end(turn, attempt, verb, failure, may_retry=True)
+
+
+def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry: bool) -> None:
+    errors = {
+        "error_id": failure.error_id,
+        "error_message": failure.message,
+        "error_stack_trace": failure.stack_trace,
+    }
+    if move(turn.tx, attempt, verb, turn.now, detail=failure.message[:1000], **errors) is None:
+        return
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    component = turn.component(instance) if instance else None
+    if instance is None or component is None:
+        return
+    if may_retry and instance.tries_left > 0 and instance.status != "SHUTTING_DOWN":
+        if instance.family == "Resource":
+            lose_tasks(turn, instance)
+        counted = replace(instance, tries_left=instance.tries_left - 1)
+        again = "create" if instance.family == "Resource" else "retry"
+        queue(turn, counted, component, verb=again, delay=component.retry_delay)
+        return
+    moved = move(turn.tx, instance, "fail", turn.now, detail=failure.message[:1000], **errors)
+    if moved is not None:
+        turn.ended.append(moved)
+
+
+def lose_tasks(turn: Turn, resource: Instance) -> None:
+    """A resource is started again: what ran on it counts as failed and is tried again."""
+    for consumer, kind in consumers(turn, resource):
+        row = turn.tx.one("active_attempt", pipeline_id=resource.pipeline_id, instance_id=consumer)
+        if kind == "resource" and row is not None and row["status"] == "RUNNING":
+            failed(turn, read(Attempt, row), Failure("ResourceLost", f"{resource.instance_id} was lost."))
+
+
+def cancel_active(turn: Turn, instance: Instance) -> None:
+    """End the attempt of an instance that is being cancelled; its runner hears of it when it reports."""
+    row = turn.tx.one("active_attempt", pipeline_id=instance.pipeline_id, instance_id=instance.instance_id)
+    if row is not None:
+        move(turn.tx, read(Attempt, row), "cancel", turn.now)

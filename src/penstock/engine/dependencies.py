@@ -1,0 +1,75 @@
+"""The dependency rows: who waits for whom, and when a wait is over."""
+
+from __future__ import annotations
+
+from penstock.engine.turn import Turn
+from penstock.store.rows import Dependency, Instance, read_all
+
+
+def is_met(kind: str, producer: Instance) -> bool:
+    """Whether a producer in this status satisfies a dependency of this kind."""
+    if kind == "served":
+        return producer.ended_at is not None
+    if kind == "resource":
+        return producer.status == "RUNNING"
+    return producer.status in ("FINISHED", "SKIPPED")
+
+
+def unmet(turn: Turn, instance: Instance) -> list[Dependency]:
+    """What an instance still waits for."""
+    rows = turn.tx.all("unmet_dependencies", pipeline_id=instance.pipeline_id, consumer=instance.instance_id)
+    return read_all(Dependency, rows)
+
+
+def all_of(turn: Turn, instance: Instance) -> list[Dependency]:
+    """Everything that an instance waits or waited for."""
+    rows = turn.tx.all("dependencies_of", pipeline_id=instance.pipeline_id, consumer=instance.instance_id)
+    return read_all(Dependency, rows)
+
+
+def producer_of(turn: Turn, dependency: Dependency) -> Instance | None:
+    """The instance that a row names, if it is there yet."""
+    return turn.instance_at(
+        dependency.pipeline_id, dependency.producer, dependency.producer_node, dependency.producer_start
+    )
+
+
+def consumers_at(turn: Turn, pipeline_id: str, component: str, node: str, start: int) -> list[tuple[str, str]]:
+    """The instances that wait for a component at a start: their ids and the kinds of their rows."""
+    rows = turn.tx.all(
+        "waiting_consumers",
+        pipeline_id=pipeline_id,
+        producer=component,
+        producer_node=node,
+        producer_start=start,
+    )
+    return [(row["consumer"], row["kind"]) for row in rows]
+
+
+def consumers(turn: Turn, producer: Instance) -> list[tuple[str, str]]:
+    """The instances that wait for this one: their ids and the kinds of their rows."""
+    return consumers_at(turn, producer.pipeline_id, producer.component, producer.node, producer.scheduled_start)
+
+
+def meet(turn: Turn, producer: Instance, kind: str) -> None:
+    """Set `met` on the rows of a kind that name this producer, and look at those whose rows they are."""
+    if _set(turn, "meet_producer", producer, kind):
+        for consumer, its_kind in consumers(turn, producer):
+            if its_kind == kind:
+                turn.check(producer.pipeline_id, consumer)
+
+
+def unmeet(turn: Turn, producer: Instance, kind: str) -> None:
+    """Take `met` back: the producer is to run again."""
+    _set(turn, "unmeet_producer", producer, kind)
+
+
+def _set(turn: Turn, query: str, producer: Instance, kind: str) -> int:
+    return turn.tx.execute(
+        query,
+        pipeline_id=producer.pipeline_id,
+        producer=producer.component,
+        producer_node=producer.node,
+        producer_start=producer.scheduled_start,
+        kind=kind,
+    )

@@ -1,0 +1,97 @@
+"""What follows when an instance has ended: its consumers, its resource, its alarms, its component and its pipeline."""
+
+from __future__ import annotations
+
+from penstock.engine import actions, attempts
+from penstock.engine.dependencies import all_of, consumers, meet, producer_of
+from penstock.engine.status import ENDED, UNSUCCESSFUL, move
+from penstock.engine.turn import Turn
+from penstock.store.rows import Instance
+
+RESOURCE_FAILED = "The resource failed."
+DEACTIVATED = "The pipeline was deactivated."
+
+
+def ended(turn: Turn, instance: Instance) -> None:
+    """Carry the end of an instance to its neighbours; work is in proportion to their number only."""
+    assert instance.status in ENDED
+    component = turn.component(instance)
+    if instance.status == "FINISHED":
+        meet(turn, instance, "data")
+        meet(turn, instance, "precondition")
+    else:
+        for consumer, _ in consumers(turn, instance):
+            turn.check(instance.pipeline_id, consumer)
+    meet(turn, instance, "served")
+    if instance.status in UNSUCCESSFUL:
+        _cancel_preconditions(turn, instance)
+        if instance.family == "Resource":
+            _cancel_tasks(turn, instance)
+    if instance.family == "Resource":
+        group = attempts.resource_group(instance.pipeline_id, instance.instance_id)
+        turn.tx.execute("delete_keys_of_group", pipeline_id=instance.pipeline_id, worker_group=group)
+        turn.wake(group)
+    if instance.cancellation_reason == DEACTIVATED:
+        turn.perhaps_over.add(instance.pipeline_id)
+        return
+    _set_health(turn, instance)
+    if component is not None:
+        names = component.on_success if instance.status == "FINISHED" else component.on_fail
+        actions.fire(turn, instance, names)
+    if not instance.node:
+        turn.advance(instance.pipeline_id, instance.component)
+    turn.perhaps_over.add(instance.pipeline_id)
+
+
+def _cancel_preconditions(turn: Turn, instance: Instance) -> None:
+    """The preconditions of what has failed are CANCELED (the guide: cascading failures)."""
+    for dependency in all_of(turn, instance):
+        found = producer_of(turn, dependency) if dependency.kind == "precondition" else None
+        if found is not None:
+            cancel(turn, found, f"{instance.instance_id} is {instance.status}.")
+
+
+def cancel(turn: Turn, instance: Instance, reason: str) -> bool:
+    """Cancel an instance that has not ended, with its attempt; False where it has ended."""
+    moved = move(turn.tx, instance, "cancel", turn.now, detail=reason, cancellation_reason=reason)
+    if moved is None:
+        return False
+    attempts.cancel_active(turn, moved)
+    turn.ended.append(moved)
+    return True
+
+
+def _cancel_tasks(turn: Turn, resource: Instance) -> None:
+    """A failed resource cancels the activities that need it (the guide: cascading failures, activities)."""
+    for consumer, kind in consumers(turn, resource):
+        found = turn.instance(resource.pipeline_id, consumer) if kind == "resource" else None
+        if found is not None:
+            cancel(turn, found, RESOURCE_FAILED)
+
+
+def _set_health(turn: Turn, instance: Instance) -> None:
+    """HEALTHY after FINISHED, ERROR after FAILED, TIMEDOUT or CANCELED (the guide: interpreting health status)."""
+    if instance.status in ("FINISHED", "FAILED", "TIMEDOUT", "CANCELED"):
+        turn.tx.execute(
+            "set_health",
+            pipeline_id=instance.pipeline_id,
+            component=instance.component,
+            health="HEALTHY" if instance.status == "FINISHED" else "ERROR",
+            instance_id=instance.instance_id,
+            at=turn.now,
+            scheduled_start=instance.scheduled_start,
+        )
+
+
+def perhaps_over(turn: Turn, pipeline_id: str) -> None:
+    """A pipeline with no active instance and no interval to come is FINISHED; one that was to stop is INACTIVE."""
+    pipeline = turn.pipeline(pipeline_id)
+    active = turn.tx.one("has_active_instances", pipeline_id=pipeline_id)
+    if active is not None and active["n"]:
+        return
+    if pipeline.state == "DEACTIVATING":
+        move(turn.tx, pipeline, "settle", turn.now)
+        return
+    unfinished = turn.tx.one("unfinished_components", pipeline_id=pipeline_id)
+    if pipeline.state == "SCHEDULED" and unfinished is not None and not unfinished["n"]:
+        move(turn.tx, pipeline, "finish", turn.now)

@@ -1,0 +1,176 @@
+"""Making instances, interval by interval, with a row for everything that each of them waits for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock.clock import from_ms, ms_to_field, to_ms
+from penstock.engine.dependencies import consumers_at, is_met
+from penstock.engine.plan import Component, Plan, holding
+from penstock.engine.turn import Turn
+from penstock.store.rows import Activation, ComponentState, read
+
+MOST_AT_ONCE = 50  # instances of a component in one transaction
+
+
+def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
+    """Make the instances of a component that are due, never more than may be active, and set when to look again."""
+    row = turn.tx.one("component_by_id", pipeline_id=pipeline_id, component=component_id)
+    pipeline = turn.pipeline(pipeline_id)
+    if row is None or pipeline.state not in ("SCHEDULED", "FINISHED"):
+        return
+    state = read(ComponentState, row)
+    if state.next_start is None or state.paused:
+        return
+    index, made = state.next_index, 0
+    while True:
+        plan = turn.plans.find(turn.tx, pipeline_id, pipeline.activation)
+        component = plan.components.get(component_id)
+        interval = interval_at(turn, plan, component, index) if component else None
+        if component is None or interval is None:
+            _set_cursor(turn, pipeline_id, component_id, index, None, None)
+            return
+        plan, start, end = interval
+        due = to_ms(end if component.is_due_at_end else start)
+        if due > turn.now:
+            _set_cursor(turn, pipeline_id, component_id, index, start, due)
+            turn.due(due)
+            return
+        active = turn.tx.one("active_count", pipeline_id=pipeline_id, component=component_id)
+        if active is not None and active["n"] >= component.max_active:
+            _set_cursor(turn, pipeline_id, component_id, index, start, None)
+            return
+        if made >= MOST_AT_ONCE:
+            _set_cursor(turn, pipeline_id, component_id, index, start, turn.now)
+            turn.due(turn.now)
+            return
+        make_instance(turn, plan, component, "", start, end)
+        turn.tx.execute("set_latest_run", pipeline_id=pipeline_id, component=component_id, scheduled_start=to_ms(start))
+        index, made = index + 1, made + 1
+
+
+def interval_at(turn: Turn, plan: Plan, component: Component, index: int) -> tuple[Plan, datetime, datetime] | None:
+    """The interval of an index with the plan that it belongs to; on demand, the index counts activations from 0."""
+    if plan.is_on_demand:
+        row = turn.tx.one("activation_by_number", pipeline_id=plan.pipeline_id, number=index + 1)
+        if row is None:
+            return None
+        its_plan = turn.plans.find(turn.tx, plan.pipeline_id, index + 1)
+        moment = from_ms(read(Activation, row).scheduled_at)
+        return its_plan, moment, moment
+    interval = component.intervals.at(index)
+    return (plan, *interval) if interval else None
+
+
+def _set_cursor(
+    turn: Turn, pipeline_id: str, component: str, index: int, start: datetime | None, due: int | None
+) -> None:
+    turn.tx.execute(
+        "set_cursor",
+        pipeline_id=pipeline_id,
+        component=component,
+        next_index=index,
+        next_start=None if start is None else to_ms(start),
+        next_due_at=due,
+    )
+    if start is None:
+        turn.perhaps_over.add(pipeline_id)
+
+
+def make_instance(
+    turn: Turn,
+    plan: Plan,
+    component: Component,
+    node: str,
+    start: datetime,
+    end: datetime,
+    *,
+    skipped: bool = False,
+) -> None:
+    """Make one instance and its preconditions' instances; a second one of an interval is never made."""
+    instance_id = plan.instance_id(component.id, node, ms_to_field(to_ms(start)))
+    late_at = None if skipped else turn.after(component.late_after, to_ms(start))
+    made = turn.tx.execute(
+        "insert_instance",
+        pipeline_id=plan.pipeline_id,
+        instance_id=instance_id,
+        component=component.id,
+        node=node,
+        family=component.family,
+        scheduled_start=to_ms(start),
+        scheduled_end=to_ms(end),
+        activation=plan.activation.number,
+        status="SKIPPED" if skipped else "WAITING_ON_DEPENDENCIES",
+        created_at=turn.now,
+        ended_at=turn.now if skipped else None,
+        late_at=late_at,
+        tries_left=component.maximum_retries,
+    )
+    if not made or skipped:
+        return
+    turn.due(late_at)
+    if component.family == "Resource":
+        _add_served(turn, plan, component, instance_id, start, end)
+    else:
+        for producer in component.producers:
+            for producer_start in plan.components[producer].intervals.serving(start, end):
+                _add_dependency(turn, plan, instance_id, "data", producer, "", producer_start)
+        for precondition in component.preconditions:
+            _add_dependency(turn, plan, instance_id, "precondition", precondition, component.id, start)
+            make_instance(turn, plan, plan.components[precondition], component.id, start, end)
+        where = place_of(plan, component, node)
+        resource_start = plan.resource_start(where, start) if component.family in ("Activity", "Precondition") else None
+        if resource_start is not None and where.resource is not None:
+            _add_dependency(turn, plan, instance_id, "resource", where.resource, "", resource_start)
+    turn.check(plan.pipeline_id, instance_id)
+    for consumer, _ in consumers_at(turn, plan.pipeline_id, component.id, node, to_ms(start)):
+        turn.check(plan.pipeline_id, consumer)
+
+
+def place_of(plan: Plan, component: Component, node: str) -> Component:
+    """The component that says where an instance runs: its own, or that of the activity a precondition works for."""
+    if component.family != "Precondition":
+        return component
+    if component.is_system_managed:
+        return component
+    owner = plan.components[node]
+    if owner.resource or owner.worker_group:
+        return owner
+    objects = plan.resolved.objects
+    for slot in ("input", "output"):
+        for other in plan.components.values():
+            if other.family == "Activity" and node in objects[other.id].refs(slot):
+                return other
+    return owner
+
+
+def _add_served(turn: Turn, plan: Plan, resource: Component, instance_id: str, start: datetime, end: datetime) -> None:
+    """A resource stays until every activity instance that it serves has ended, also those that are not made yet."""
+    for name in resource.serves:
+        served = plan.components[name]
+        if served.intervals.period is None:
+            _add_dependency(turn, plan, instance_id, "served", name, "", served.intervals.start)
+            continue
+        is_first = resource.intervals.at(0) == (start, end)
+        index = 0 if is_first else served.intervals.first_from(start)
+        while (interval := served.intervals.at(index)) is not None and interval[0] < end:
+            if holding(resource.intervals, interval[0]) == start:
+                _add_dependency(turn, plan, instance_id, "served", name, "", interval[0])
+            index += 1
+
+
+def _add_dependency(
+    turn: Turn, plan: Plan, consumer: str, kind: str, producer: str, node: str, start: datetime
+) -> None:
+    """A row by component and scheduled start, which holds before the producer exists; met where it has ended well."""
+    existing = turn.instance_at(plan.pipeline_id, producer, node, to_ms(start))
+    turn.tx.execute(
+        "insert_dependency",
+        pipeline_id=plan.pipeline_id,
+        consumer=consumer,
+        kind=kind,
+        producer=producer,
+        producer_node=node,
+        producer_start=to_ms(start),
+        met=int(existing is not None and is_met(kind, existing)),
+    )

@@ -1,0 +1,255 @@
+"""A pipeline's definition for one activation, worked out: what each component waits for, when, where and how often."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from penstock.clock import from_ms
+from penstock.definition.conversion import convert_text
+from penstock.definition.dependencies import component_graph
+from penstock.definition.file_form import definition_of
+from penstock.definition.model import PipelineObject, Values
+from penstock.definition.period import Intervals, Period, parse_date_time
+from penstock.definition.resolve import Resolved, resolve
+from penstock.definition.slots import Catalogue, slots_of
+from penstock.settings import EngineSettings
+from penstock.store.database import Transaction
+from penstock.store.rows import Activation, Instance, Pipeline, read
+
+SYSTEM_GROUP = "penstock:system"
+RESOURCE_RETRIES = 3
+LAST_INTERVAL_SEARCH = 10_000_000
+
+
+@dataclass(frozen=True)
+class Component:
+    """One activity, data node, precondition or resource, with everything that the engine decides by."""
+
+    id: str
+    family: str
+    intervals: Intervals
+    is_due_at_end: bool = False
+    max_active: int = 5
+    producers: tuple[str, ...] = ()
+    preconditions: tuple[str, ...] = ()
+    resource: str | None = None
+    worker_group: str | None = None
+    serves: tuple[str, ...] = ()
+    cascades: bool = False
+    is_system_managed: bool = False
+    maximum_retries: int = 2
+    retry_delay: int = 0
+    attempt_timeout: Period | None = None
+    report_timeout: Period | None = None
+    late_after: Period | None = None
+    precondition_timeout: Period | None = None
+    terminate_after: Period | None = None
+    on_fail: tuple[str, ...] = ()
+    on_success: tuple[str, ...] = ()
+    on_late: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All components of one activation."""
+
+    pipeline_id: str
+    activation: Activation
+    resolved: Resolved
+    is_on_demand: bool
+    components: Mapping[str, Component]
+    nodes_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def instance_id(self, component: str, node: str, start: str) -> str:
+        """`@Component_start`; a precondition of several objects has the object's id in between."""
+        if node and len(self.nodes_of.get(component, ())) > 1:
+            return f"@{component}_{node}_{start}"
+        return f"@{component}_{start}"
+
+    def resource_start(self, component: Component, start: datetime) -> datetime | None:
+        """The start of the resource instance that serves an instance with this start."""
+        if component.resource is None or component.resource not in self.components:
+            return None
+        return holding(self.components[component.resource].intervals, start)
+
+
+def holding(intervals: Intervals, moment: datetime) -> datetime:
+    """The start of the interval that holds the moment; the first or the last one where none does."""
+    if intervals.period is None:
+        return intervals.start
+    index = max(0, intervals.index_at(moment))
+    if (interval := intervals.at(index)) is not None:
+        return interval[0]
+    low, high = 0, index
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if intervals.at(middle) is not None else (low, middle)
+    last = intervals.at(low)
+    return last[0] if last else intervals.start
+
+
+def make_plan(
+    pipeline: Pipeline, activation: Activation, body: str, catalogue: Catalogue, settings: EngineSettings
+) -> Plan:
+    """Work out the components of an activation; the definition was validated before."""
+    resolved, _ = resolve(definition_of(json.loads(body)), values_of(activation))
+    on_demand = resolved.is_on_demand
+    graph = component_graph(resolved, catalogue)
+    objects = resolved.objects
+    classes = {identity: catalogue.find(obj.text("type")) for identity, obj in objects.items()}
+    families = {identity: cls.family if cls else "" for identity, cls in classes.items()}
+    components: dict[str, Component] = {}
+    for identity, obj in objects.items():
+        if families[identity] not in ("Activity", "DataNode", "Precondition", "Resource"):
+            continue
+        read_slot = _Reader(obj, catalogue)
+        if families[identity] == "Precondition":
+            intervals = Intervals(from_ms(activation.scheduled_at), None)
+        else:
+            intervals = _intervals(pipeline, activation, resolved, obj, on_demand)
+        schedule_type = str(read_slot("scheduleType") or "timeseries")
+        default_retries = RESOURCE_RETRIES if families[identity] == "Resource" else settings.maximum_retries
+        retry_delay = read_slot.given("retryDelay")
+        runs_on = next((ref for ref in obj.refs("runsOn") if families.get(ref) == "Resource"), None)
+        components[identity] = Component(
+            id=identity,
+            family=families[identity],
+            intervals=intervals,
+            is_due_at_end=schedule_type == "timeseries" and families[identity] != "Resource" and not on_demand,
+            max_active=_max_active(read_slot, on_demand, settings),
+            producers=graph.get(identity, ()),
+            preconditions=tuple(ref for ref in obj.refs("precondition") if families.get(ref) == "Precondition"),
+            resource=runs_on if families[identity] != "Resource" else None,
+            worker_group=None if runs_on else obj.text("workerGroup"),
+            serves=tuple(
+                other
+                for other in objects
+                if families[identity] == "Resource"
+                and families[other] == "Activity"
+                and identity in objects[other].refs("runsOn")
+            ),
+            cascades=read_slot("failureAndRerunMode") == "cascade",
+            is_system_managed=bool(getattr(classes[identity], "is_system_managed", False)),
+            maximum_retries=_number(read_slot.given("maximumRetries"), default_retries),
+            retry_delay=int(settings.retry_delay * 1000) if retry_delay is None else _milliseconds(retry_delay),
+            attempt_timeout=_period(read_slot("attemptTimeout")),
+            report_timeout=_period(read_slot("reportProgressTimeout")),
+            late_after=None if on_demand else _period(read_slot("lateAfterTimeout")),
+            precondition_timeout=_period(read_slot("preconditionTimeout")),
+            terminate_after=_period(read_slot("terminateAfter")),
+            on_fail=obj.refs("onFail"),
+            on_success=obj.refs("onSuccess"),
+            on_late=obj.refs("onLateAction"),
+        )
+    nodes: dict[str, list[str]] = {}
+    for component in components.values():
+        for precondition in component.preconditions:
+            nodes.setdefault(precondition, []).append(component.id)
+    return Plan(
+        pipeline.pipeline_id,
+        activation,
+        resolved,
+        on_demand,
+        components,
+        {precondition: tuple(users) for precondition, users in nodes.items()},
+    )
+
+
+def values_of(activation: Activation) -> Values:
+    """The parameter values that the activation was given (secret ones encrypted)."""
+    return {key: tuple(values) for key, values in json.loads(activation.parameter_values).items()}
+
+
+class _Reader:
+    """Reads slots of one object as converted values; what still holds an expression counts as not given."""
+
+    def __init__(self, obj: PipelineObject, catalogue: Catalogue) -> None:
+        self.obj = obj
+        cls = catalogue.find(obj.text("type"))
+        self.slots = slots_of(cls) if cls else {}
+
+    def given(self, name: str) -> object | None:
+        text = self.obj.text(name)
+        if text is None or name not in self.slots or "#{" in text:
+            return None
+        try:
+            value: object = convert_text(self.slots[name], text)
+        except ValueError:
+            return None
+        return value
+
+    def __call__(self, name: str) -> object | None:
+        value = self.given(name)
+        return value if value is not None or name not in self.slots else self.slots[name].default
+
+
+def _max_active(read_slot: _Reader, on_demand: bool, settings: EngineSettings) -> int:
+    return max(1, _number(read_slot.given("maxActiveInstances"), 1 if on_demand else settings.max_active_instances))
+
+
+def _number(value: object, default: int) -> int:
+    return value if isinstance(value, int) else default
+
+
+def _period(value: object) -> Period | None:
+    return value if isinstance(value, Period) else None
+
+
+def _milliseconds(value: object) -> int:
+    return int(value.length().total_seconds() * 1000) if isinstance(value, Period) else 0
+
+
+def _intervals(
+    pipeline: Pipeline, activation: Activation, resolved: Resolved, obj: PipelineObject, on_demand: bool
+) -> Intervals:
+    schedule = next((resolved.objects.get(ref) for ref in obj.refs("schedule")), None)
+    if on_demand or schedule is None:
+        return Intervals(from_ms(activation.scheduled_at), None)
+    start_text, end_text = schedule.text("startDateTime"), schedule.text("endDateTime")
+    if start_text is not None:
+        start = parse_date_time(start_text)
+    else:
+        first = pipeline.first_activated_at if pipeline.first_activated_at is not None else activation.activated_at
+        start = from_ms(first).replace(microsecond=0)
+    occurrences = schedule.text("occurrences")
+    return Intervals(
+        start,
+        Period.parse(schedule.text("period") or ""),
+        parse_date_time(end_text) if end_text else None,
+        int(occurrences) if occurrences else None,
+    )
+
+
+class Plans:
+    """The plans of recent activations, kept in memory; a plan never changes."""
+
+    def __init__(self, catalogue: Catalogue, settings: EngineSettings, most: int = 64) -> None:
+        self.catalogue = catalogue
+        self.settings = settings
+        self.most = most
+        self._kept: OrderedDict[tuple[str, int], Plan] = OrderedDict()
+
+    def find(self, tx: Transaction, pipeline_id: str, number: int) -> Plan:
+        """The plan of an activation."""
+        plan = self._kept.get((pipeline_id, number))
+        if plan is None:
+            pipeline = tx.one("pipeline_by_id", pipeline_id=pipeline_id)
+            row = tx.one("activation_by_number", pipeline_id=pipeline_id, number=number)
+            if pipeline is None or row is None:
+                raise LookupError(f"{pipeline_id} has no activation {number}")
+            activation = read(Activation, row)
+            stored = tx.one("definition_by_version", pipeline_id=pipeline_id, version=activation.version)
+            assert stored is not None
+            plan = make_plan(read(Pipeline, pipeline), activation, stored["body"], self.catalogue, self.settings)
+            self._kept[pipeline_id, number] = plan
+            while len(self._kept) > self.most:
+                self._kept.popitem(last=False)
+        return plan
+
+    def of(self, tx: Transaction, instance: Instance) -> Plan:
+        """The plan of the activation that an instance belongs to."""
+        return self.find(tx, instance.pipeline_id, instance.activation)

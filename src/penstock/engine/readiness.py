@@ -1,0 +1,81 @@
+"""When a waiting instance goes on: nothing unmet is left, or only the resource that it must first ask for."""
+
+from __future__ import annotations
+
+from penstock.engine import attempts, resources
+from penstock.engine.dependencies import producer_of, unmet
+from penstock.engine.plan import Component
+from penstock.engine.status import UNSUCCESSFUL, move
+from penstock.engine.turn import Turn
+from penstock.store.rows import Dependency, Instance
+
+
+def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
+    """Look at one instance: it goes on, fails with what it waits for, or stays."""
+    instance = turn.instance(pipeline_id, instance_id)
+    if instance is None or instance.ended_at is not None:
+        return
+    component = turn.component(instance)
+    if component is None:
+        return
+    waits = unmet(turn, instance)
+    if instance.family == "Resource":
+        if not waits:
+            resources.shut_down(turn, instance)
+        return
+    if instance.status != "WAITING_ON_DEPENDENCIES":
+        return
+    if component.cascades and _cascade(turn, instance, waits):
+        return
+    if is_held(turn, instance):
+        return
+    kinds = {dependency.kind for dependency in waits}
+    if not waits:
+        _go_on(turn, instance, component)
+    elif kinds == {"resource"}:
+        for dependency in waits:
+            resources.want(turn, dependency)
+    elif kinds <= {"resource", "precondition"}:
+        _ask_preconditions_now(turn, waits)
+
+
+def is_held(turn: Turn, instance: Instance) -> bool:
+    """Whether the pipeline or the component was told to stand still."""
+    if turn.pipeline(instance.pipeline_id).state not in ("SCHEDULED", "FINISHED"):
+        return True
+    name = instance.node or instance.component
+    row = turn.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=name)
+    return row is not None and bool(row["paused"])
+
+
+def _go_on(turn: Turn, instance: Instance, component: Component) -> None:
+    if instance.family == "DataNode":
+        moved = move(turn.tx, instance, "finish", turn.now, started_at=turn.now)
+        if moved is not None:
+            turn.ended.append(moved)
+    else:
+        attempts.queue(turn, instance, component)
+
+
+def _cascade(turn: Turn, instance: Instance, waits: list[Dependency]) -> bool:
+    """In cascade mode an instance whose producer has failed fails with it (the guide: cascading failures)."""
+    for dependency in waits:
+        producer = producer_of(turn, dependency) if dependency.kind != "resource" else None
+        if producer is not None and producer.status in UNSUCCESSFUL:
+            moved = move(turn.tx, instance, "cascade", turn.now, cascade_failed_on=producer.instance_id)
+            if moved is not None:
+                turn.ended.append(moved)
+            return True
+    return False
+
+
+def _ask_preconditions_now(turn: Turn, waits: list[Dependency]) -> None:
+    """Everything else is there: a precondition that was FALSE before need not wait for its next time."""
+    for dependency in waits:
+        found = producer_of(turn, dependency) if dependency.kind == "precondition" else None
+        if found is not None and turn.tx.execute(
+            "make_available", pipeline_id=found.pipeline_id, instance_id=found.instance_id, now=turn.now
+        ):
+            attempt = turn.tx.one("active_attempt", pipeline_id=found.pipeline_id, instance_id=found.instance_id)
+            if attempt is not None:
+                turn.wake(attempt["worker_group"])

@@ -1,0 +1,75 @@
+"""Resources: made with their interval, started when the first activity needs them, ended when the last one has ended."""
+
+from __future__ import annotations
+
+from penstock.engine import attempts
+from penstock.engine.dependencies import meet, producer_of
+from penstock.engine.status import move
+from penstock.engine.turn import Turn
+from penstock.store.rows import Attempt, Dependency, Instance, read
+
+
+def want(turn: Turn, dependency: Dependency) -> None:
+    """An activity is ready but for its resource: start the resource, again if it has already ended."""
+    resource = producer_of(turn, dependency)
+    if resource is None:
+        return
+    if resource.ended_at is not None and resource.status in ("FINISHED", "TIMEDOUT"):
+        component = turn.component(resource)
+        tries = component.maximum_retries if component else 0
+        reset = move(turn.tx, resource, "rerun", turn.now, tries_left=tries, is_rerun=1)
+        if reset is None:
+            return
+        resource = reset
+    if resource.status == "WAITING_ON_DEPENDENCIES":
+        component = turn.component(resource)
+        if component is not None:
+            attempts.queue(turn, resource, component, verb="create")
+
+
+def is_ready(turn: Turn, pipeline_id: str, worker_group: str) -> None:
+    """A resource's own task runner has called: the resource is RUNNING, and what waits for it may go on."""
+    resource = of_group(turn, pipeline_id, worker_group)
+    if resource is None or resource.status != "CREATING":
+        return
+    moved = move(turn.tx, resource, "start", turn.now)
+    if moved is None:
+        return
+    component = turn.component(moved)
+    row = turn.tx.one("active_attempt", pipeline_id=pipeline_id, instance_id=moved.instance_id)
+    if component is not None and row is not None:
+        ends_at = turn.after(component.terminate_after)
+        turn.tx.execute("set_attempt_end", pipeline_id=pipeline_id, attempt_id=row["attempt_id"], ends_at=ends_at)
+        turn.due(ends_at)
+    meet(turn, moved, "resource")
+
+
+def of_group(turn: Turn, pipeline_id: str, worker_group: str) -> Instance | None:
+    """The resource instance whose worker group this is."""
+    prefix = attempts.resource_group(pipeline_id, "")
+    if not worker_group.startswith(prefix):
+        return None
+    return turn.instance(pipeline_id, worker_group[len(prefix) :])
+
+
+def shut_down(turn: Turn, resource: Instance) -> None:
+    """Nothing needs the resource: have its task runner end; one that was never started is FINISHED at once."""
+    if resource.status == "SHUTTING_DOWN":
+        return
+    row = turn.tx.one("active_attempt", pipeline_id=resource.pipeline_id, instance_id=resource.instance_id)
+    attempt = read(Attempt, row) if row else None
+    if attempt is not None and attempt.status == "RUNNING":
+        if move(turn.tx, resource, "shut down", turn.now) is not None:
+            turn.wake(attempts.resource_group(resource.pipeline_id, resource.instance_id))
+        return
+    if attempt is not None:
+        move(turn.tx, attempt, "cancel", turn.now)
+    moved = move(turn.tx, resource, "finish", turn.now)
+    if moved is not None:
+        turn.ended.append(moved)
+
+
+def must_end(turn: Turn, pipeline_id: str, worker_group: str) -> bool:
+    """Whether the task runner of this resource group has nothing more to do."""
+    resource = of_group(turn, pipeline_id, worker_group)
+    return resource is None or resource.status == "SHUTTING_DOWN" or resource.ended_at is not None

@@ -1,0 +1,58 @@
+"""Attempts whose time is up: never acknowledged, silent for too long, past their timeout, or a precondition's end."""
+
+from __future__ import annotations
+
+from penstock.engine.attempts import Failure, expired, failed
+from penstock.engine.status import move
+from penstock.engine.turn import Turn, new_token
+from penstock.store.rows import Attempt, read, read_all
+
+MOST_AT_ONCE = 100
+
+
+def end_due(turn: Turn, owner: str) -> int:
+    """Work off the attempts that are due; gives how many were looked at."""
+    attempts = read_all(Attempt, turn.tx.all("due_attempts", now=turn.now, owner=owner, limit=MOST_AT_ONCE))
+    for attempt in attempts:
+        _end(turn, attempt)
+    over = read_all(Attempt, turn.tx.all("expired_attempts", now=turn.now, owner=owner, limit=MOST_AT_ONCE))
+    for attempt in over:
+        expired(turn, attempt)
+    return len(attempts) + len(over)
+
+
+def _end(turn: Turn, attempt: Attempt) -> None:
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    if instance is None:
+        return
+    if attempt.ends_at is not None and attempt.ends_at <= turn.now:
+        if instance.family == "Resource":
+            _end_resource(turn, attempt)
+            return
+        component = turn.component(instance)
+        timeout = component.attempt_timeout if component else None
+        failure = Failure("AttemptTimeout", f"The attempt took longer than its attemptTimeout of {timeout}.")
+        failed(turn, attempt, failure, verb="time out")
+    elif not attempt.acknowledged:
+        moved = move(turn.tx, attempt, "hand back", turn.now, task_id=new_token(), available_at=turn.now)
+        if moved is not None:
+            if instance.family != "Resource":
+                move(turn.tx, instance, "hand back", turn.now)
+            turn.wake(moved.worker_group)
+    else:
+        message = f"The task runner on {attempt.hostname or 'an unknown host'} has not reported for too long."
+        failed(turn, attempt, Failure("TaskRunnerLost", message), verb="time out")
+
+
+def _end_resource(turn: Turn, attempt: Attempt) -> None:
+    """A resource that lives longer than terminateAfter is TIMEDOUT, without another try (the guide: status codes)."""
+    row = turn.tx.one("attempt_by_id", pipeline_id=attempt.pipeline_id, attempt_id=attempt.attempt_id)
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    if row is None or instance is None:
+        return
+    message = "The resource has lived longer than its terminateAfter."
+    if move(turn.tx, read(Attempt, row), "time out", turn.now, error_message=message) is None:
+        return
+    moved = move(turn.tx, instance, "time out", turn.now, error_id="TerminateAfter", error_message=message)
+    if moved is not None:
+        turn.ended.append(moved)

@@ -1,0 +1,57 @@
+"""Why an instance is not running: the one answer that the API, the commands and the console give."""
+
+from __future__ import annotations
+
+from penstock.clock import ms_to_field
+from penstock.engine.dependencies import producer_of, unmet
+from penstock.engine.status import UNSUCCESSFUL
+from penstock.engine.turn import Turn
+from penstock.store.rows import Attempt, Instance, read
+
+
+def waiting_on(turn: Turn, instance: Instance) -> list[str]:
+    """The ids of what an instance waits for, as @waitingOn lists them."""
+    if instance.ended_at is not None:
+        return []
+    plan = turn.plan(instance)
+    return [
+        plan.instance_id(row.producer, row.producer_node, ms_to_field(row.producer_start))
+        for row in unmet(turn, instance)
+        if row.kind != "served"
+    ]
+
+
+def why(turn: Turn, instance: Instance) -> list[str]:
+    """Sentences that say what keeps an instance from going on; empty for one that has ended or runs."""
+    if instance.ended_at is not None or instance.status == "RUNNING":
+        return []
+    reasons: list[str] = []
+    pipeline = turn.pipeline(instance.pipeline_id)
+    if pipeline.state not in ("SCHEDULED", "FINISHED"):
+        reasons.append(f"The pipeline is {pipeline.state}.")
+    row = turn.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=instance.component)
+    if row is not None and row["paused"]:
+        reasons.append(f"{instance.component} is paused.")
+    plan = turn.plan(instance)
+    for dependency in unmet(turn, instance):
+        if dependency.kind == "served":
+            continue
+        name = plan.instance_id(dependency.producer, dependency.producer_node, ms_to_field(dependency.producer_start))
+        producer = producer_of(turn, dependency)
+        if producer is None:
+            reasons.append(f"{name} has not been made yet.")
+        elif producer.status in UNSUCCESSFUL:
+            reasons.append(f"{name} is {producer.status}; run it again or mark it as finished.")
+        else:
+            reasons.append(f"{name} is {producer.status}.")
+    attempt_row = turn.tx.one("active_attempt", pipeline_id=instance.pipeline_id, instance_id=instance.instance_id)
+    if attempt_row is not None:
+        attempt = read(Attempt, attempt_row)
+        if attempt.status == "WAITING_FOR_RUNNER" and attempt.available_at > turn.now:
+            what = "asked again" if instance.family == "Precondition" else "tried again"
+            reasons.append(f"It will be {what} at {ms_to_field(attempt.available_at)}.")
+        elif attempt.status == "WAITING_FOR_RUNNER":
+            reasons.append(f"No task runner of worker group '{attempt.worker_group}' has taken it yet.")
+    if instance.family == "Resource" and not reasons and instance.status == "WAITING_ON_DEPENDENCIES":
+        reasons.append("No activity needs it yet.")
+    return reasons

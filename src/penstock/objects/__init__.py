@@ -1,0 +1,76 @@
+"""The pipeline object types: one class per file, one folder per family; other packages add types the same way.
+
+A package that is named by an entry point of the group `penstock.objects` is walked, and every class in it that is
+declared with slots and is not abstract becomes a type.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+
+from penstock.definition.slots import Catalogue, Declared
+
+NOT_BUILT = [
+    "Custom",
+    "DynamoDBDataExists",
+    "DynamoDBDataFormat",
+    "DynamoDBDataNode",
+    "DynamoDBExportDataFormat",
+    "DynamoDBTableExists",
+    "EmrActivity",
+    "EmrConfiguration",
+    "HadoopActivity",
+    "HiveActivity",
+    "HiveCopyActivity",
+    "HttpProxy",
+    "MySqlDataNode",
+    "PigActivity",
+    "Property",
+    "RdsDatabase",
+    "RedshiftCopyActivity",
+    "RedshiftDataNode",
+    "RedshiftDatabase",
+    "RegEx",
+    "ShellScriptConfig",
+    "Terminate",
+    "EbsConfiguration",
+    "EbsBlockDeviceConfig",
+    "VolumeSpecification",
+    "GroupConfiguration",
+]
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """Every type there is, read from the packages of the entry-point group `penstock.objects`."""
+    types: dict[str, type[Declared]] = {}
+    for entry in sorted(
+        entry_points(group="penstock.objects"), key=lambda entry: (entry.name != "penstock", entry.name)
+    ):
+        for cls in _classes_in(entry.value):
+            known = types.setdefault(cls.type_name(), cls)
+            if known is not cls:
+                raise ValueError(
+                    f"The type {cls.type_name()} is declared by {known.__module__} and by {cls.__module__}; rename one."
+                )
+    return Catalogue(types, tuple(name for name in NOT_BUILT if name not in types))
+
+
+def _classes_in(package_name: str) -> list[type[Declared]]:
+    package = importlib.import_module(package_name)
+    modules = [package]
+    if hasattr(package, "__path__"):
+        for found in pkgutil.walk_packages(package.__path__, package_name + "."):
+            modules.append(importlib.import_module(found.name))
+    return [
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Declared)
+        and not value.is_abstract
+        and value.__module__ == module.__name__
+    ]

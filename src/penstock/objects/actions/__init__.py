@@ -1,0 +1,1 @@
+"""Actions: what happens when work ends or is late."""

@@ -1,0 +1,1 @@
+"""Activities: the work that a pipeline does."""

@@ -1,0 +1,54 @@
+"""ShellCommandActivity."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from penstock.definition.slots import slot
+from penstock.objects import staging
+from penstock.objects.families import Activity
+from penstock.objects.work import Work, WorkFailed
+
+
+class ShellCommandActivity(Activity):
+    """Runs a command or a script."""
+
+    icon = "terminal"
+
+    command: str | None = slot("The command to run; the script arguments are $1, $2 and so on.", one_of="program")
+    script_uri: str | None = slot("An S3 URI of the script to run.", one_of="program")
+    script_argument: list[str] = slot("Arguments passed to the command.")
+    stage: bool = slot("Whether inputs and outputs are staged as local folders.", default=False)
+    stdout: str | None = slot("Where a copy of the command's output goes: an S3 URI, or a path with a worker group.")
+    stderr: str | None = slot("Where a copy of the command's error output goes.")
+
+    def run(self, work: Work) -> None:
+        """Stage, run, and send the outputs when the command ended with 0."""
+        environment = dict(os.environ)
+        if self.stage:
+            environment |= staging.stage_inputs(work, self.input) | staging.make_outputs(work, self.output)
+        status = run_program(work, self.command, self.script_uri, self.script_argument, environment)
+        staging.redirect(work, self.stdout, self.stderr)
+        if status != 0:
+            raise WorkFailed(f"The command ended with {_ending(status)}.")
+        if self.stage:
+            staging.send_outputs(work, self.output)
+
+
+def run_program(
+    work: Work,
+    command: str | None,
+    script_uri: str | None,
+    arguments: list[str],
+    environment: Mapping[str, str],
+) -> int:
+    """Run a command or a script in the attempt's folder; gives the exit status."""
+    path = staging.program(work, command, script_uri)
+    runs_itself = command is None and path.read_bytes()[:2] == b"#!"
+    interpreter = [] if runs_itself else [staging.shell()]
+    return work.execute([*interpreter, str(path), *arguments], environment=environment, folder=work.folder)
+
+
+def _ending(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"exit status {status}"

@@ -1,0 +1,1 @@
+"""Data formats: how rows are written in files."""

@@ -1,0 +1,1 @@
+"""Data nodes: where data lies."""

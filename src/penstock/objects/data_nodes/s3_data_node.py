@@ -1,0 +1,48 @@
+"""S3DataNode."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from penstock.data.copy import FileSide
+from penstock.definition.slots import slot
+from penstock.objects.families import DataFormat, DataNode
+from penstock.objects.work import Work, WorkFailed
+
+
+class S3DataNode(DataNode):
+    """A file or a directory in object storage."""
+
+    icon = "bucket"
+
+    file_path: str | None = slot("The S3 URI of a file.", one_of="path", at_most_one=True)
+    directory_path: str | None = slot("The S3 URI of a directory.", one_of="path", at_most_one=True)
+    manifest_file_path: str | None = slot("The S3 URI of a Redshift manifest.", one_of="path", at_most_one=True)
+    data_format: DataFormat | None = slot("How rows are written; CSV where a copy needs rows and none is given.")
+    compression: Literal["none", "gzip"] = slot("How files are compressed.", default="none")
+    s3_encryption_type: Literal["SERVER_SIDE_ENCRYPTION", "NONE"] = slot(
+        "Whether S3 encrypts the files (AWS only).", default="SERVER_SIDE_ENCRYPTION"
+    )
+
+    def directory_uri(self) -> str:
+        """The prefix that the directory's keys begin with: directoryPath with a slash at its end."""
+        return (self.directory_path or "").rstrip("/") + "/"
+
+    def exists(self, work: Work) -> bool:
+        """Whether the file is there, or the directory holds anything."""
+        if self.file_path is not None:
+            return work.storage.exists(self.file_path)
+        return next(iter(work.storage.list(self.directory_uri())), None) is not None
+
+    def side(self, work: Work) -> FileSide:
+        """The files as one side of a copy."""
+        if self.manifest_file_path is not None:
+            raise WorkFailed(f"'{self.name}' has a manifestFilePath, which only RedshiftCopyActivity can read.")
+        is_directory = self.file_path is None
+        return FileSide(
+            storage=work.storage,
+            uri=self.directory_uri() if is_directory else str(self.file_path),
+            is_directory=is_directory,
+            format=self.data_format.format() if self.data_format is not None else None,
+            compression=self.compression,
+        )

@@ -1,0 +1,1 @@
+"""Databases: how to reach them."""

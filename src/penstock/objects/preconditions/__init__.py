@@ -1,0 +1,1 @@
+"""Preconditions: what must hold before work begins."""

@@ -1,0 +1,1 @@
+"""Resources: where work runs."""

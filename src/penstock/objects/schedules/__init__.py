@@ -1,0 +1,1 @@
+"""Schedules: when work is due."""

@@ -1,0 +1,278 @@
+"""Transactions on SQLite and on PostgreSQL, with queries by name."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol
+
+from penstock.store.queries_file import parse_queries
+
+Row = Mapping[str, Any]
+BUSY_SECONDS = 60.0
+_NAMED = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_POSTGRESQL_ONLY = re.compile(r"/\*pg (.*?)\*/")
+IDENTITY = {
+    "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "postgresql": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+}
+
+
+class StoreError(Exception):
+    """The store cannot be opened; the text says why and what to do."""
+
+
+class Transaction(Protocol):
+    """One transaction; leaving it by an exception undoes everything."""
+
+    def execute(self, query: str, **parameters: Any) -> int:
+        """Run a named query; gives the number of rows that it changed."""
+
+    def one(self, query: str, **parameters: Any) -> Row | None:
+        """The first row of a named query."""
+
+    def all(self, query: str, **parameters: Any) -> list[Row]:
+        """All rows of a named query."""
+
+
+class Store(Protocol):
+    """The store: transactions that write, and snapshots that read."""
+
+    dialect: str
+
+    def transaction(self) -> contextlib.AbstractContextManager[Transaction]:
+        """A transaction that may write."""
+
+    def snapshot(self) -> contextlib.AbstractContextManager[Transaction]:
+        """A transaction that only reads, beside writers."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+@cache
+def queries(dialect: str) -> Mapping[str, str]:
+    """All named queries in the words of one database."""
+    found: dict[str, str] = {}
+    for path in sorted(files("penstock.store").joinpath("queries").iterdir(), key=lambda entry: entry.name):
+        for name, sql in parse_queries(path.read_text(encoding="utf-8")).items():
+            if name in found:
+                raise ValueError(f"two queries are called {name}")
+            if dialect == "postgresql":
+                sql = _POSTGRESQL_ONLY.sub(r"\1", sql).replace("%", "%%")
+                sql = _NAMED.sub(r"%(\1)s", sql)
+            found[name] = sql
+    return found
+
+
+def migrations(dialect: str) -> list[tuple[int, str]]:
+    """The numbered migrations, oldest first."""
+    found = []
+    for path in files("penstock.store").joinpath("migrations").iterdir():
+        if path.name.endswith(".sql"):
+            sql = path.read_text(encoding="utf-8").replace("{identity}", IDENTITY[dialect])
+            found.append((int(path.name.split("_")[0]), sql))
+    return sorted(found)
+
+
+class _SqliteTransaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.queries = queries("sqlite")
+
+    def execute(self, query: str, **parameters: Any) -> int:
+        return self.connection.execute(self.queries[query], parameters).rowcount
+
+    def one(self, query: str, **parameters: Any) -> Row | None:
+        rows = self.all(query, **parameters)
+        return rows[0] if rows else None
+
+    def all(self, query: str, **parameters: Any) -> list[Row]:
+        return self.connection.execute(self.queries[query], parameters).fetchall()
+
+
+class SqliteStore:
+    """The embedded store: one file, one held writer in this process, readers beside it (WAL)."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._readers: list[sqlite3.Connection] = []
+        try:
+            self._writer = self._connect()
+            self._migrate()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"The store {path} cannot be opened: {error}. Is the data directory writable?") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _migrate(self) -> None:
+        connection = self._writer
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            at = connection.execute("PRAGMA user_version").fetchone()[0]
+            for number, sql in migrations("sqlite"):
+                if number > at:
+                    for statement in _statements(sql):
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {number}")
+            if at > max(number for number, _ in migrations("sqlite")):
+                raise StoreError(f"The store {self.path} was made by a newer Penstock; use that one.")
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """One writer at a time; other processes wait at BEGIN."""
+        with self._lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield _SqliteTransaction(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Transaction]:
+        """A reader that sees one state, whatever is written meanwhile."""
+        with self._lock:
+            connection = self._readers.pop() if self._readers else None
+        connection = connection or self._connect()
+        connection.execute("BEGIN")
+        try:
+            yield _SqliteTransaction(connection)
+        finally:
+            connection.execute("ROLLBACK")
+            with self._lock:
+                self._readers.append(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for connection in (*self._readers, self._writer):
+                connection.close()
+            self._readers.clear()
+
+
+class _PostgresqlTransaction:
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.queries = queries("postgresql")
+
+    def execute(self, query: str, **parameters: Any) -> int:
+        return int(self.connection.execute(self.queries[query], parameters).rowcount)
+
+    def one(self, query: str, **parameters: Any) -> Row | None:
+        rows = self.all(query, **parameters)
+        return rows[0] if rows else None
+
+    def all(self, query: str, **parameters: Any) -> list[Row]:
+        found: list[Row] = self.connection.execute(self.queries[query], parameters).fetchall()
+        return found
+
+
+class PostgresqlStore:
+    """The store on PostgreSQL, for `--store postgresql://…`."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+        from psycopg.rows import dict_row
+
+        self.url = url
+        self._open: Callable[[], Any] = lambda: psycopg.connect(url, row_factory=dict_row, autocommit=True)  # type: ignore[arg-type]
+        self._lock = threading.Lock()
+        self._idle: list[Any] = []
+        try:
+            self._migrate()
+        except psycopg.Error as error:
+            raise StoreError(f"The store on PostgreSQL cannot be opened: {str(error).strip()}.") from error
+
+    def _migrate(self) -> None:
+        with self._connection() as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(7367)")
+            connection.execute("CREATE TABLE IF NOT EXISTS penstock_schema (version BIGINT NOT NULL)")
+            row = connection.execute("SELECT max(version) AS version FROM penstock_schema").fetchone()
+            at = row["version"] or 0
+            for number, sql in migrations("postgresql"):
+                if number > at:
+                    connection.execute(sql)
+                    connection.execute("INSERT INTO penstock_schema VALUES (%s)", (number,))
+            if at > max(number for number, _ in migrations("postgresql")):
+                raise StoreError("The store on PostgreSQL was made by a newer Penstock; use that one.")
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
+        if connection is None or connection.closed:
+            connection = self._open()
+        try:
+            yield connection
+        finally:
+            if not connection.closed:
+                with self._lock:
+                    self._idle.append(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction; what it reads to decide it locks itself."""
+        with self._connection() as connection, connection.transaction():
+            yield _PostgresqlTransaction(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Transaction]:
+        """A reader that sees one state."""
+        with self._connection() as connection, connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield _PostgresqlTransaction(connection)
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        with self._lock:
+            for connection in self._idle:
+                connection.close()
+            self._idle.clear()
+
+
+def _statements(sql: str) -> Iterator[str]:
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def open_store(url: str | None, data_dir: Path) -> Store:
+    """The store by URL: none for SQLite in the data directory, or `postgresql://…`. Raises StoreError."""
+    if url is None:
+        return SqliteStore(data_dir / "penstock.db")
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresqlStore(url)
+    raise StoreError(f"The store '{url}' is not known; give postgresql://…, or nothing for SQLite.")

@@ -1,0 +1,65 @@
+-- name: insert_attempt
+INSERT INTO attempts (pipeline_id, attempt_id, instance_id, number, task_id, worker_group, owner, status, created_at,
+    available_at, expires_at)
+VALUES (:pipeline_id, :attempt_id, :instance_id, :number, :task_id, :worker_group, :owner, 'WAITING_FOR_RUNNER',
+    :created_at, :available_at, :expires_at);
+
+-- name: attempt_by_id
+SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id;
+
+-- name: attempt_by_task
+SELECT * FROM attempts WHERE task_id = :task_id;
+
+-- name: attempts_of
+SELECT * FROM attempts WHERE pipeline_id = :pipeline_id ORDER BY attempt_id;
+
+-- name: active_attempt
+SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id AND ended_at IS NULL;
+
+-- name: next_waiting_attempt
+SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
+AND owner = :owner ORDER BY available_at, created_at, attempt_id LIMIT 1 /*pg FOR UPDATE SKIP LOCKED*/;
+
+-- name: next_waiting_attempt_of_pipeline
+SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
+AND owner = :owner AND pipeline_id = :pipeline_id
+ORDER BY available_at, created_at, attempt_id LIMIT 1 /*pg FOR UPDATE SKIP LOCKED*/;
+
+-- name: move_attempt
+UPDATE attempts SET status = :to_status, task_id = :task_id, available_at = :available_at, started_at = :started_at,
+    ended_at = :ended_at, acknowledged = :acknowledged, lease_until = :lease_until, ends_at = :ends_at,
+    due_at = :due_at, hostname = :hostname, error_id = :error_id, error_message = :error_message,
+    error_stack_trace = :error_stack_trace
+WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id AND status = :from_status AND task_id = :held_task_id;
+
+-- name: renew_lease
+UPDATE attempts SET acknowledged = 1, lease_until = :lease_until, due_at = :due_at, reported_at = :now, fields = :fields
+WHERE task_id = :task_id AND status = 'RUNNING';
+
+-- name: make_available
+UPDATE attempts SET available_at = :now WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id
+AND status = 'WAITING_FOR_RUNNER' AND available_at > :now;
+
+-- name: due_attempts
+SELECT * FROM attempts WHERE status = 'RUNNING' AND due_at <= :now AND owner = :owner ORDER BY due_at LIMIT :limit;
+
+-- name: expired_attempts
+SELECT * FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND expires_at <= :now AND owner = :owner LIMIT :limit;
+
+-- name: groups_that_became_available
+SELECT DISTINCT worker_group FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND available_at > :since
+AND available_at <= :now AND owner = :owner;
+
+-- name: next_attempt_due
+SELECT MIN(at) AS at FROM (
+    SELECT MIN(due_at) AS at FROM attempts WHERE status = 'RUNNING' AND owner = :owner
+    UNION ALL
+    SELECT MIN(available_at) FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND available_at > :now AND owner = :owner
+    UNION ALL
+    SELECT MIN(expires_at) FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND owner = :owner
+) AS times;
+
+-- name: set_attempt_end
+UPDATE attempts SET ends_at = :ends_at, due_at = CASE WHEN lease_until < COALESCE(:ends_at, lease_until)
+    THEN lease_until ELSE COALESCE(:ends_at, lease_until) END
+WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id AND status = 'RUNNING';

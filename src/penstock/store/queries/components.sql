@@ -1,0 +1,36 @@
+-- name: insert_component
+INSERT INTO components (pipeline_id, component) VALUES (:pipeline_id, :component) ON CONFLICT DO NOTHING;
+
+-- name: component_by_id
+SELECT * FROM components WHERE pipeline_id = :pipeline_id AND component = :component;
+
+-- name: components_of
+SELECT * FROM components WHERE pipeline_id = :pipeline_id ORDER BY component;
+
+-- name: set_cursor
+UPDATE components SET next_index = :next_index, next_start = :next_start, next_due_at = :next_due_at
+WHERE pipeline_id = :pipeline_id AND component = :component;
+
+-- name: stop_cursors
+UPDATE components SET next_due_at = NULL, deactivated_at = :at WHERE pipeline_id = :pipeline_id;
+
+-- name: set_paused
+UPDATE components SET paused = :paused WHERE pipeline_id = :pipeline_id AND component = :component;
+
+-- name: set_health
+UPDATE components SET health = :health, health_from = :instance_id, health_at = :at, latest_completed_at = :scheduled_start
+WHERE pipeline_id = :pipeline_id AND component = :component;
+
+-- name: set_latest_run
+UPDATE components SET latest_run_at = :scheduled_start WHERE pipeline_id = :pipeline_id AND component = :component;
+
+-- name: due_components
+SELECT c.pipeline_id, c.component FROM components c JOIN pipelines p ON p.pipeline_id = c.pipeline_id
+WHERE c.next_due_at <= :now AND p.owner = :owner ORDER BY c.next_due_at LIMIT :limit;
+
+-- name: next_component_due
+SELECT MIN(c.next_due_at) AS at FROM components c JOIN pipelines p ON p.pipeline_id = c.pipeline_id
+WHERE c.next_due_at IS NOT NULL AND p.owner = :owner;
+
+-- name: unfinished_components
+SELECT COUNT(*) AS n FROM components WHERE pipeline_id = :pipeline_id AND next_start IS NOT NULL;

@@ -1,0 +1,24 @@
+-- name: insert_key
+INSERT INTO access_keys (access_key, secret, role, name, owner, pipeline_id, worker_group, created_at)
+VALUES (:access_key, :secret, :role, :name, :owner, :pipeline_id, :worker_group, :created_at)
+ON CONFLICT DO NOTHING;
+
+-- name: key_by_id
+SELECT * FROM access_keys WHERE access_key = :access_key;
+
+-- name: keys
+SELECT * FROM access_keys ORDER BY created_at, access_key;
+
+-- name: revoke_key
+UPDATE access_keys SET revoked_at = :now WHERE access_key = :access_key AND revoked_at IS NULL;
+
+-- name: delete_keys_of_group
+DELETE FROM access_keys WHERE worker_group = :worker_group AND pipeline_id = :pipeline_id;
+
+-- name: delete_keys_of_owner
+DELETE FROM access_keys WHERE owner = :owner;
+
+-- name: upsert_runner
+INSERT INTO runners (runner_id, worker_group, hostname, seen_at) VALUES (:runner_id, :worker_group, :hostname, :now)
+ON CONFLICT (runner_id) DO UPDATE SET worker_group = excluded.worker_group, hostname = excluded.hostname,
+    seen_at = excluded.seen_at;

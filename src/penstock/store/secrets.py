@@ -1,0 +1,163 @@
+"""Secrets at rest: the master key, and the encryption of single values (Fernet: AES-128-CBC with HMAC-SHA256)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.definition.model import (
+    Definition,
+    FieldValue,
+    ParameterObject,
+    PipelineObject,
+    Values,
+    is_secret,
+)
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+MASK = "*****"
+ENVIRONMENT = "PENSTOCK_MASTER_KEY"
+_MARK = "encrypted:"
+
+
+class MasterKeyError(Exception):
+    """The master key is missing, unreadable or wrong."""
+
+
+class Secrets:
+    """Encrypts with the master key: `$PENSTOCK_MASTER_KEY`, else the file `master.key`, which is made when missing."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / "master.key"
+
+    @cached_property
+    def _fernet(self) -> Fernet:
+        from cryptography.fernet import Fernet
+
+        key = os.environ.get(ENVIRONMENT, "").strip() or self._read()
+        try:
+            return Fernet(key)
+        except ValueError as error:
+            raise MasterKeyError(f"The master key is no Fernet key (32 bytes in base64): {error}.") from error
+
+    def _read(self) -> str:
+        if not self.path.exists():
+            from cryptography.fernet import Fernet
+
+            made = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+            descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(Fernet.generate_key())
+            try:
+                os.link(made, self.path)  # the first of several processes wins
+            except FileExistsError:
+                pass
+            finally:
+                made.unlink()
+        return self.path.read_text(encoding="ascii").strip()
+
+    def encrypt(self, text: str) -> str:
+        """The form in which a secret is stored."""
+        return _MARK + self._fernet.encrypt(text.encode()).decode("ascii")
+
+    def reveal(self, stored: str) -> str:
+        """The secret itself; a text that is not encrypted comes back as it is."""
+        if not stored.startswith(_MARK):
+            return stored
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return self._fernet.decrypt(stored[len(_MARK) :].encode()).decode()
+        except InvalidToken as error:
+            raise MasterKeyError("The master key is not the one that this secret was encrypted with.") from error
+
+    def encrypt_definition(self, definition: Definition, earlier: Definition | None) -> Definition:
+        """Encrypt every secret; `*****` stands for the value that the earlier version has."""
+
+        def seal(values: tuple[FieldValue, ...], before: tuple[FieldValue, ...]) -> tuple[FieldValue, ...]:
+            return tuple(
+                (before[number] if number < len(before) else value)
+                if value == MASK
+                else self.encrypt(value)
+                if isinstance(value, str)
+                else value
+                for number, value in enumerate(values)
+            )
+
+        objects = {}
+        for identity, obj in definition.objects.items():
+            old = earlier.objects.get(identity) if earlier else None
+            objects[identity] = replace(
+                obj,
+                fields={
+                    key: seal(values, old.fields.get(key, ()) if old else ()) if is_secret(key) else values
+                    for key, values in obj.fields.items()
+                },
+            )
+        return replace(
+            definition,
+            objects=objects,
+            parameters={
+                identity: self._seal_parameter(parameter, earlier)
+                for identity, parameter in definition.parameters.items()
+            },
+            values=self.encrypt_values(definition.values, earlier.values if earlier else {}),
+        )
+
+    def _seal_parameter(self, parameter: ParameterObject, earlier: Definition | None) -> ParameterObject:
+        if not is_secret(parameter.id):
+            return parameter
+        old = earlier.parameters.get(parameter.id) if earlier else None
+        attributes = dict(parameter.attributes)
+        if "default" in attributes:
+            before = {parameter.id: old.attributes["default"]} if old and "default" in old.attributes else {}
+            attributes["default"] = self.encrypt_values({parameter.id: attributes["default"]}, before)[parameter.id]
+        return ParameterObject(parameter.id, attributes)
+
+    def encrypt_values(self, values: Values, earlier: Values) -> dict[str, tuple[str, ...]]:
+        """Encrypt the values of secret parameters; `*****` stands for the earlier value."""
+        sealed: dict[str, tuple[str, ...]] = {}
+        for identity, entries in values.items():
+            if not is_secret(identity):
+                sealed[identity] = entries
+            elif entries == (MASK,) and identity in earlier:
+                sealed[identity] = earlier[identity]
+            else:
+                sealed[identity] = tuple(self.encrypt(entry) for entry in entries)
+        return sealed
+
+
+def masked(definition: Definition) -> Definition:
+    """The definition with `*****` for every secret, as it is shown to everybody."""
+    return replace(
+        definition,
+        objects={identity: masked_object(obj) for identity, obj in definition.objects.items()},
+        parameters={
+            identity: ParameterObject(
+                identity,
+                {key: (MASK,) if key == "default" else value for key, value in parameter.attributes.items()},
+            )
+            if is_secret(identity)
+            else parameter
+            for identity, parameter in definition.parameters.items()
+        },
+        values=masked_values(definition.values),
+    )
+
+
+def masked_object(obj: PipelineObject) -> PipelineObject:
+    """The object with `*****` for every secret."""
+    if not any(is_secret(key) for key in obj.fields):
+        return obj
+    return replace(obj, fields={k: (MASK,) if is_secret(k) else v for k, v in obj.fields.items()})
+
+
+def masked_values(values: Values) -> Mapping[str, tuple[str, ...]]:
+    """Parameter values with `*****` for every secret."""
+    return {identity: (MASK,) if is_secret(identity) else entries for identity, entries in values.items()}

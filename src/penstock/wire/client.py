@@ -1,0 +1,215 @@
+"""A small client of an AWS JSON service: one call, one answer, over kept-alive connections."""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from penstock.clock import SystemClock
+from penstock.wire.errors import ProtocolError, ServiceError
+from penstock.wire.json_protocol import decode_error, decode_output, encode_input
+from penstock.wire.model import ServiceModel
+from penstock.wire.sigv4 import Credentials, sign
+
+_CLOSED = "this client was closed"
+
+
+class ConnectionFailed(Exception):
+    """The server at `endpoint` cannot be reached or gave no answer, for the reason that `reason` states."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(endpoint, reason)
+        self.endpoint = endpoint
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"No answer from {self.endpoint}: {self.reason}. Does the server run, and is the endpoint right?"
+
+
+class Client:
+    """Calls the operations of a service; safe to share between threads.
+
+    There are as many connections as calls under way at once, and they are kept for the next calls.
+    `timeout` is in seconds, for connecting and for each wait for the answer; `clock` tells the time that
+    requests are signed with. ValueError if `endpoint` is not an HTTP URL.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        credentials: Credentials,
+        model: ServiceModel,
+        *,
+        region: str = "us-east-1",
+        timeout: float = 70.0,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self._url = _checked_endpoint(endpoint)
+        self._credentials = credentials
+        self._model = model
+        self._region = region
+        self._timeout = timeout
+        self._clock = clock or SystemClock().now
+        self._lock = threading.Lock()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._busy: set[http.client.HTTPConnection] = set()
+        self._closed = False
+        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
+
+    def call(self, operation: str, /, *, _timeout: float | None = None, **parameters: Any) -> dict[str, Any]:
+        """The answer of an operation; `_timeout` replaces the client's for this call.
+
+        ServiceError where the server answers with an error, ConnectionFailed where it does not answer,
+        ValueError for parameters that the operation does not have.
+        """
+        body = encode_input(self._model, operation, parameters)
+        path = self._url.path or "/"
+        headers = sign(
+            "POST",
+            self._url._replace(path=path).geturl(),
+            {
+                "Content-Type": f"application/x-amz-json-{self._model.json_version}",
+                "User-Agent": _user_agent(),
+                "X-Amz-Target": f"{self._model.target_prefix}.{operation}",
+            },
+            body,
+            self._credentials,
+            region=self._region,
+            service=self._model.signing_name,
+            now=self._clock(),
+        )
+        timeout = self._timeout if _timeout is None else _timeout
+        status, answer_headers, answer = self._exchange(path, headers, body, timeout)
+        if status != 200:
+            raise decode_error(status, answer_headers, answer)
+        try:
+            return decode_output(self._model, operation, answer)
+        except ProtocolError as error:
+            raise ServiceError(
+                error.code,
+                f"{self.endpoint} gave an answer that is not one of {self._model.name}. {error.message}",
+                status,
+            ) from None
+
+    def close(self) -> None:
+        """Closes all connections; calls under way in other threads and later ones raise ConnectionFailed."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            for connection in self._busy:
+                # Shut down, not closed: the thread that reads from it wakes up and closes it itself.
+                _shut_down(connection)
+        for connection in idle:
+            connection.close()
+
+    def _exchange(
+        self, path: str, headers: dict[str, str], body: bytes, timeout: float
+    ) -> tuple[int, dict[str, str], bytes]:
+        for may_be_kept in (True, False):
+            connection, kept = self._take(timeout, may_be_kept)
+            reusable = answered = False
+            try:
+                if not kept:
+                    connection.connect()
+                if self._closed:
+                    raise ConnectionFailed(self.endpoint, _CLOSED)
+                connection.request("POST", path, body, headers)
+                response = connection.getresponse()
+                answered = True
+                answer = response.read()
+                reusable = not response.will_close
+                return response.status, {key.lower(): value for key, value in response.getheaders()}, answer
+            except (OSError, http.client.HTTPException) as error:
+                # A server may close a connection it had kept just when the next request is on its way; such a
+                # request, unanswered, is sent once more, on a new connection.
+                dropped = kept and not answered and isinstance(error, BrokenPipeError | ConnectionResetError)
+                if not dropped or self._closed:
+                    raise self._failed(error, timeout) from error
+            finally:
+                self._give_back(connection, reusable)
+        raise AssertionError("a new connection either answers or fails")
+
+    def _take(self, timeout: float, may_be_kept: bool) -> tuple[http.client.HTTPConnection, bool]:
+        """A connection to use, and whether it is one that was kept."""
+        with self._lock:
+            if self._closed:
+                raise ConnectionFailed(self.endpoint, _CLOSED)
+            while may_be_kept and self._idle:
+                connection = self._idle.pop()
+                if _alive(connection):
+                    connection.timeout = timeout
+                    connection.sock.settimeout(timeout)
+                    self._busy.add(connection)
+                    return connection, True
+                connection.close()
+            connection = self._new_connection(timeout)
+            self._busy.add(connection)
+            return connection, False
+
+    def _new_connection(self, timeout: float) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        if self._tls is not None:
+            return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._tls)
+        return http.client.HTTPConnection(host, port, timeout=timeout)
+
+    def _give_back(self, connection: http.client.HTTPConnection, reusable: bool) -> None:
+        with self._lock:
+            self._busy.discard(connection)
+            if reusable and not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _failed(self, error: Exception, timeout: float) -> ConnectionFailed:
+        if self._closed:
+            return ConnectionFailed(self.endpoint, _CLOSED)
+        if isinstance(error, TimeoutError):
+            return ConnectionFailed(self.endpoint, f"nothing came within {timeout:g} seconds")
+        return ConnectionFailed(self.endpoint, getattr(error, "strerror", None) or str(error) or repr(error))
+
+
+def _checked_endpoint(endpoint: str) -> SplitResult:
+    try:
+        url = urlsplit(endpoint)
+        # A port that is no number is only noticed when it is read.
+        if url.scheme in ("http", "https") and url.hostname and (url.port is None or url.port > 0):
+            return url._replace(query="", fragment="")
+    except ValueError:
+        pass
+    raise ValueError(f"The endpoint '{endpoint}' is not a URL; write it like http://127.0.0.1:4780")
+
+
+def _alive(connection: http.client.HTTPConnection) -> bool:
+    """Whether an idle connection may be used: one that has something to read was closed by the server."""
+    if connection.sock is None:
+        return False
+    try:
+        poll = select.poll()
+        poll.register(connection.sock, select.POLLIN)
+        return not poll.poll(0)
+    except (OSError, ValueError):
+        return False
+
+
+def _shut_down(connection: http.client.HTTPConnection) -> None:
+    try:
+        if connection.sock is not None:
+            connection.sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+@functools.cache
+def _user_agent() -> str:
+    from importlib.metadata import version
+
+    return f"penstock/{version('penstock')}"
