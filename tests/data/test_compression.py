@@ -53,5 +53,5 @@ def test_data_that_is_not_gzip_is_refused(data: bytes, problem: str) -> None:
 
 
 def test_another_compression_is_refused() -> None:
-    with pytest.raises(CompressionError, match="'lzo' is not built yet. Use 'gzip' or 'none'"):
+    with pytest.raises(CompressionError, match=r"'lzo' is not built yet. Use 'gzip' or 'none'"):
         open_reader(io.BytesIO(), "lzo")

@@ -124,5 +124,5 @@ def test_a_server_that_does_not_answer_is_named_without_the_password() -> None:
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a database, but a text that is long enough to be read as one\n" * 20)
-    with pytest.raises(DatabaseError, match="Cannot open sqlite:.*file is not a database"):
+    with pytest.raises(DatabaseError, match=r"Cannot open sqlite:.*file is not a database"):
         connect(Address("sqlite", database=str(tmp_path / "text")))

@@ -30,7 +30,7 @@ def open_reader(stream: BinaryIO, compression: str) -> BinaryIO:
     Reading raises `CompressionError` for bytes that are not gzip, and for a file that ends too early.
     A file of several gzip members is read whole.
     """
-    if _known(compression) == "none":
+    if check_compression(compression) == "none":
         return stream
     return cast("BinaryIO", io.BufferedReader(_GzipReader(stream), _BUFFER))
 
@@ -38,14 +38,15 @@ def open_reader(stream: BinaryIO, compression: str) -> BinaryIO:
 @contextmanager
 def open_writer(stream: BinaryIO, compression: str) -> Iterator[BinaryIO]:
     """A stream that compresses what is written to it into another, which stays open."""
-    if _known(compression) == "none":
+    if check_compression(compression) == "none":
         yield stream
         return
     with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=stream, mtime=0) as compressed:
         yield cast("BinaryIO", compressed)
 
 
-def _known(compression: str) -> str:
+def check_compression(compression: str) -> str:
+    """The name of a compression in lower case; raises `CompressionError` for one that is not built."""
     name = compression.lower()
     if name not in ("none", "gzip"):
         raise CompressionError(f"The compression '{compression}' is not built yet. Use 'gzip' or 'none'.")

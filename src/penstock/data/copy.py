@@ -72,11 +72,11 @@ def copy(source: FileSide | TableSide, target: FileSide | TableSide, progress: P
     if isinstance(target, TableSide):
         with connect(target.address) as database:
             if isinstance(source, TableSide):
-                with connect(source.address) as other:
-                    _insert(database, target, count.rows_of(_select(other, source)))
-            else:
-                with closing(_records(source, objects_of(source), count)) as rows:
+                with connect(source.address) as other, closing(_select(other, source)) as rows:
                     _insert(database, target, count.rows_of(rows))
+            else:
+                with closing(_records(source, objects_of(source), count)) as records:
+                    _insert(database, target, count.rows_of(records))
         objects = 0
     elif isinstance(source, TableSide):
         uri = table_file_uri(source, target)
@@ -85,8 +85,9 @@ def copy(source: FileSide | TableSide, target: FileSide | TableSide, progress: P
             target.storage.create(uri) as stream,
             _errors_of(uri),
             open_writer(count.counted(stream), target.compression) as plain,
+            closing(_select(database, source)) as rows,
         ):
-            write_rows(plain, target.rows, count.rows_of(_select(database, source)))
+            write_rows(plain, target.rows, count.rows_of(rows))
         objects = 1
     else:
         objects = _copy_objects(source, target, count)
@@ -172,7 +173,7 @@ def _records(source: FileSide, entries: Iterator[Entry], count: _Count) -> Gener
             yield from read_rows(open_reader(count.counted(stream), source.compression), source.rows)
 
 
-def _select(database: Database, source: TableSide) -> Iterator[list[tuple[object, ...]]]:
+def _select(database: Database, source: TableSide) -> Generator[list[tuple[object, ...]], None, None]:
     if source.select_query is not None:
         return database.select(source.select_query).batches
     return database.select_table(source.table, source.schema).batches

@@ -124,12 +124,13 @@ def read_rows(stream: BinaryIO, format: Format, *, batch_size: int = 2000) -> It
         yield waiting
 
 
-def write_rows(stream: Sink, format: Format, batches: Iterable[Sequence[Row]]) -> int:
+def write_rows(stream: Sink, format: Format, batches: Iterable[Sequence[Row]], *, first_row: int = 1) -> int:
     """Write rows, a record separator after each, and return how many.
 
-    Raises `FormatError` with the number of the row for a value that the format cannot hold.
+    Raises `FormatError` with the number of the row, counted from `first_row`, for a value that the format cannot
+    hold.
     """
-    row_number = 1
+    row_number = first_row
     for batch in batches:
         if batch:
             text = _plain_text(batch, format)
@@ -141,7 +142,7 @@ def write_rows(stream: Sink, format: Format, batches: Iterable[Sequence[Row]]) -
                 number = row_number + len(split_records(text[: error.start], format)) - 1
                 raise FormatError(f"Row {number} holds text that is not valid Unicode.") from None
             row_number += len(batch)
-    return row_number - 1
+    return row_number - first_row
 
 
 def _text_rules(format: Format) -> tuple[str | None, ...]:

@@ -218,8 +218,9 @@ class LocalFolder:
     def _in_order(self, bucket: str, folder: str, rest: str) -> Iterator[_Item]:
         """What a folder holds in the order of keys; of `a` and a stale `a%` only the first."""
         previous = None
-        for item in sorted(self._items(bucket, folder, ""), key=lambda item: (item.sort_key, item.path)):
-            if item.segment.startswith(rest) and item.sort_key != previous:
+        items = [item for item in self._items(bucket, folder, "") if item.segment.startswith(rest)]
+        for item in sorted(items, key=lambda item: (item.sort_key, item.path)):
+            if item.sort_key != previous:
                 previous = item.sort_key
                 yield item
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from penstock.data.compression import check_compression
 from penstock.data.databases import Address
 from penstock.data.formats import CSV, Format
 from penstock.data.storage import Entry, NoSuchKey, Storage, format_uri, parse_object_uri, parse_uri
@@ -27,6 +28,9 @@ class FileSide:
     is_directory: bool = False
     format: Format | None = None
     compression: str = "none"
+
+    def __post_init__(self) -> None:
+        check_compression(self.compression)
 
     @property
     def rows(self) -> Format:

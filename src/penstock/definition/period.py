@@ -65,7 +65,8 @@ def parse_date_time(text: str) -> datetime:
     match = _DATE_TIME.fullmatch(text.strip())
     if match is None:
         raise ValueError("a date-time is written yyyy-MM-ddTHH:mm:ss, in UTC")
-    return datetime(*(int(part or 0) for part in match.groups()), tzinfo=UTC)  # type: ignore[misc]
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

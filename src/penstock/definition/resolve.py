@@ -34,8 +34,8 @@ RUNTIME_NAMES = [
 class Resolved:
     """A definition for one activation.
 
-    `inherited` holds each object with its inherited fields as they were written; `objects` the same with every expression
-    evaluated that needs nothing from run time, and without the fields that hold only an unset optional parameter.
+    `inherited` holds each object with its inherited fields as they were written; `objects` the same with every
+    expression evaluated that needs nothing from run time, and without fields that hold only an unset parameter.
     """
 
     definition: Definition
@@ -119,7 +119,7 @@ def _unknown_names(scope: Scope, identity: str, key: str, entries: tuple[FieldVa
                 Problem(
                     identity,
                     key,
-                    f"The expression in {shown(entry)} reads '{first}', which is no field of '{identity}' and no parameter.",
+                    f"The expression in {shown(entry)} reads '{first}', which is no field here and no parameter.",
                     closest(first, known),
                     entry,
                 )

@@ -75,8 +75,9 @@ class Entry:
 class Scope:
     """Evaluates the fields of the objects of one definition, for one activation.
 
-    `objects` hold all inherited fields. Secrets are kept encrypted and seen only through `reveal`, which is given when a
-    task is handed out; `revealed` collects them, so that the runner can mask them. `missing` is what a name stands for that nobody knows, instead of an error: alarms must go out anyway.
+    `objects` hold all inherited fields. Secrets are kept encrypted and seen only through `reveal`, which is given when
+    a task is handed out; `revealed` collects them, so that the runner can mask them. `missing` is what a name stands
+    for that nobody knows, instead of an error: alarms must go out anyway.
     """
 
     def __init__(

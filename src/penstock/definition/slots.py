@@ -13,6 +13,7 @@ another object type (a reference); `list[…]` allows several values, `| None` m
 
 from __future__ import annotations
 
+import inspect
 import re
 import types
 from dataclasses import dataclass, field
@@ -82,9 +83,9 @@ def slot(
 ) -> Any:
     """Declare a slot.
 
-    `one_of` names a group of which at least one must be given (and not two, with `at_most_one`); `name` is the wire name
-    where it is not the attribute in camel case; `for_aws_only` marks what only AWS's own service needs (a warning here);
-    `is_schedule` marks a field that on-demand pipelines leave out.
+    `one_of` names a group of which at least one must be given (and not two, with `at_most_one`); `name` is the wire
+    name where it is not the attribute in camel case; `for_aws_only` marks what only AWS's own service needs (a warning
+    here); `is_schedule` marks a field that on-demand pipelines leave out.
     """
     return _SlotSpec(doc, default, one_of, at_most_one, name, for_aws_only, is_schedule)
 
@@ -141,7 +142,7 @@ def _read_slots(cls: type[Declared]) -> dict[str, Slot]:
     found: dict[str, Slot] = {}
     hints = get_type_hints(cls)
     for ancestor in reversed(cls.__mro__):
-        for attribute in ancestor.__dict__.get("__annotations__", {}):
+        for attribute in inspect.get_annotations(ancestor):
             spec = ancestor.__dict__.get(attribute)
             if isinstance(spec, _SlotSpec):
                 made = _make(cls, attribute, hints[attribute], spec)

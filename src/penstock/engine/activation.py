@@ -38,9 +38,9 @@ def activate(
         activated_at=turn.now,
         activated_by=by,
     )
-    turn.tx.execute("set_activation", pipeline_id=pipeline.pipeline_id, number=number, at=turn.now)
-    if move(turn.tx, turn.pipeline(pipeline.pipeline_id), "activate", turn.now, detail=by) is None:
+    if move(turn.tx, pipeline, "activate", turn.now, detail=by) is None:
         return None
+    turn.tx.execute("set_activation", pipeline_id=pipeline.pipeline_id, number=number, at=turn.now)
     plan = turn.plans.find(turn.tx, pipeline.pipeline_id, number)
     for component in plan.components.values():
         _set_out(turn, plan, component, start_at)

@@ -51,12 +51,16 @@ class Engine:
     @contextmanager
     def turn(self, pipeline_id: str | None = None) -> Iterator[Turn]:
         """A transaction with its follow-ups; give the pipeline that it is about, so that others wait for it."""
-        with self.store.transaction() as tx:
-            if pipeline_id is not None:
-                tx.one("pipeline_for_update", pipeline_id=pipeline_id)
-            turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine)
-            yield turn
-            settle(turn)
+        try:
+            with self.store.transaction() as tx:
+                if pipeline_id is not None:
+                    tx.one("pipeline_for_update", pipeline_id=pipeline_id)
+                turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine)
+                yield turn
+                settle(turn)
+        except BaseException:
+            self.plans.forget(pipeline_id)  # the activation that a plan was made for may have been undone
+            raise
         if turn.woken:
             self.on_wake(turn.woken)
         self._nudge(turn.next_due)

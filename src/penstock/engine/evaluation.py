@@ -118,7 +118,7 @@ def task_objects(
 ) -> Mapping[str, PipelineObject]:
     """The objects of a task by id, the attempt's own under its id, every expression evaluated and secrets in clear.
 
-    Raises NotEvaluated. The field `*maskedValues` of the attempt lists the secrets that were used, for the runner to mask.
+    Raises NotEvaluated. The attempt's field `*maskedValues` lists the secrets that were used, for the runner to mask.
     """
     entries = instance_entries(turn, plan, instance)
     own = entries[instance.instance_id]
@@ -144,7 +144,7 @@ def task_objects(
                 fields[name] = scope.evaluate_field(key, name, values)
             except NotYet as error:
                 raise NotEvaluated(
-                    f"The field '{name}' of '{source.id}' reads '{error.name}', which is not known when the task starts."
+                    f"The field '{name}' of '{source.id}' reads '{error.name}', which is not known yet."
                 ) from error
             except ExpressionError as error:
                 if name not in plan.resolved.objects[source.id].fields:

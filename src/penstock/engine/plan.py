@@ -250,6 +250,11 @@ class Plans:
                 self._kept.popitem(last=False)
         return plan
 
+    def forget(self, pipeline_id: str | None) -> None:
+        """Drop the plans of a pipeline whose transaction was undone; all plans if it is not known which."""
+        for key in [key for key in self._kept if pipeline_id in (None, key[0])]:
+            self._kept.pop(key, None)
+
     def of(self, tx: Transaction, instance: Instance) -> Plan:
         """The plan of the activation that an instance belongs to."""
         return self.find(tx, instance.pipeline_id, instance.activation)

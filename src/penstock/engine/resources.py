@@ -1,4 +1,4 @@
-"""Resources: made with their interval, started when the first activity needs them, ended when the last one has ended."""
+"""Resources: made with their interval, started when the first activity needs them, ended after the last one."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ class Transition:
 WAITING = ("WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER")
 HOSTING = ("CREATING", "RUNNING", "SHUTTING_DOWN")
 ENDED = ("FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT", "SKIPPED")
+PIPELINE_STATES = ("PENDING", "SCHEDULED", "FINISHED", "DEACTIVATING", "INACTIVE")
 UNSUCCESSFUL = ("FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT")
 
 # fmt: off
@@ -34,7 +35,7 @@ TRANSITIONS = (
     Transition("PIPELINE", "rerun",         ("FINISHED",), "SCHEDULED"),
     Transition("PIPELINE", "deactivate",    ("SCHEDULED", "FINISHED"), "DEACTIVATING"),
     Transition("PIPELINE", "settle",        ("DEACTIVATING",), "INACTIVE"),
-    Transition("PIPELINE", "delete",        ("PENDING", "SCHEDULED", "FINISHED", "DEACTIVATING", "INACTIVE"), "DELETING"),
+    Transition("PIPELINE", "delete",        PIPELINE_STATES, "DELETING"),
 
     Transition("INSTANCE", "queue",         ("WAITING_ON_DEPENDENCIES",), "WAITING_FOR_RUNNER"),
     Transition("INSTANCE", "take",          ("WAITING_FOR_RUNNER",), "RUNNING"),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from penstock.definition.model import PipelineObject
 from penstock.definition.period import Period
+from penstock.definition.problems import Problem, shown
 from penstock.definition.slots import Declared, slot
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from penstock.data.databases import Address
     from penstock.data.formats import Format
     from penstock.objects.work import Work
+
+
+RESERVED_GROUPS = ("penstock:", "resource:")
 
 
 class Tracked(Declared):
@@ -50,6 +55,14 @@ class Scheduled(Tracked):
         "Whether the work is due at the start of its interval (cron), at its end (timeseries) or on activation.",
         default="timeseries",
     )
+
+    @classmethod
+    def check(cls, obj: PipelineObject) -> list[Problem]:
+        """Worker groups that belong to the service itself cannot be used."""
+        group = obj.text("workerGroup") or ""
+        if not group.startswith(RESERVED_GROUPS):
+            return []
+        return [Problem(obj.id, "workerGroup", f"The worker group {shown(group)} is the service's own.", "Rename it.")]
 
 
 class Activity(Scheduled):

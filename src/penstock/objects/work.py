@@ -1,4 +1,4 @@
-"""What an object's `run` is given: the attempt, a folder of its own, storage, databases, logs and a way to be stopped."""
+"""What an object's `run` is given: a folder of its own, storage, databases, logs, and a way to be stopped."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Work:
     execute: Execute
     log: Callable[[str], None]
     stopped: Event
+    environment: Mapping[str, str]
     stdout: Path
     stderr: Path
     data_dir: Path
@@ -50,7 +51,7 @@ class Work:
         if self.stopped.is_set():
             raise WorkStopped
 
-    def progress(self, rows: int, size: int) -> None:
+    def progress(self, *, rows: int, bytes: int) -> None:
         """Report rows and bytes so far, and end here when the attempt was stopped."""
         self.check_stopped()
-        self.report({"rows": str(rows), "bytes": str(size)})
+        self.report({"rows": str(rows), "bytes": str(bytes)})

@@ -205,7 +205,7 @@ class PostgresqlStore:
         from psycopg.rows import dict_row
 
         self.url = url
-        self._open: Callable[[], Any] = lambda: psycopg.connect(url, row_factory=dict_row, autocommit=True)  # type: ignore[arg-type]
+        self._open: Callable[[], Any] = lambda: psycopg.connect(url, row_factory=dict_row, autocommit=True)
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         try:

@@ -132,6 +132,33 @@ class Secrets:
                 sealed[identity] = tuple(self.encrypt(entry) for entry in entries)
         return sealed
 
+    def reveal_values(self, values: Values) -> dict[str, tuple[str, ...]]:
+        """Parameter values with secrets in clear, for checks; never for an answer."""
+        return {
+            key: tuple(self.reveal(entry) for entry in entries) if is_secret(key) else entries
+            for key, entries in values.items()
+        }
+
+    def reveal_definition(self, definition: Definition) -> Definition:
+        """The definition as it was put, for checks; never for an answer."""
+        objects = {identity: self._reveal_object(obj) for identity, obj in definition.objects.items()}
+        parameters = {
+            identity: ParameterObject(
+                identity, {key: tuple(self.reveal(v) for v in entries) for key, entries in parameter.attributes.items()}
+            )
+            if is_secret(identity)
+            else parameter
+            for identity, parameter in definition.parameters.items()
+        }
+        return replace(definition, objects=objects, parameters=parameters, values=self.reveal_values(definition.values))
+
+    def _reveal_object(self, obj: PipelineObject) -> PipelineObject:
+        fields = dict(obj.fields)
+        for key, values in obj.fields.items():
+            if is_secret(key):
+                fields[key] = tuple(self.reveal(value) if isinstance(value, str) else value for value in values)
+        return replace(obj, fields=fields)
+
 
 def masked(definition: Definition) -> Definition:
     """The definition with `*****` for every secret, as it is shown to everybody."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import http.client
 import select
 import socket
@@ -13,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from penstock import __version__
 from penstock.clock import SystemClock
 from penstock.wire.errors import ProtocolError, ServiceError
 from penstock.wire.json_protocol import decode_error, decode_output, encode_input
@@ -208,8 +208,5 @@ def _shut_down(connection: http.client.HTTPConnection) -> None:
         pass
 
 
-@functools.cache
 def _user_agent() -> str:
-    from importlib.metadata import version
-
-    return f"penstock/{version('penstock')}"
+    return f"penstock/{__version__}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Final, Self
@@ -234,18 +234,24 @@ class PostgresqlDatabase:
         query = _query(statement)
         with psycopg.RawCursor(self._connection) as cursor:
             for batch in of_width(batches, statement.placeholders, target, progress):
-                with _errors(f"rows {progress.rows + 1} to {progress.rows + len(batch)} for {target}"):
-                    cursor.executemany(query, [[to_text(value) for value in row] for row in batch])
+                what = f"rows {progress.rows + 1} to {progress.rows + len(batch)} for {target}"
+                try:
+                    with _errors(what):
+                        cursor.executemany(query, [[to_text(value) for value in row] for row in batch])
+                except (TypeError, UnicodeError) as error:
+                    raise DatabaseError(f"PostgreSQL cannot take {what}: {error}") from error
         return progress.rows
 
     def _copy_in(self, table: str, columns: str, width: int, batches: Iterable[Sequence[Row]], target: str) -> int:
         progress = Progress()
         copy = f"COPY {table} ({columns}) FROM STDIN".encode()
-        try:
-            with _errors(target), psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy) as stream:
-                return write_rows(stream, TSV(), of_width(batches, width, target, progress))
-        except FormatError as error:
-            raise DatabaseError(f"{target} cannot take the rows. {error}") from None
+        with _errors(target), psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy) as stream:
+            for batch in of_width(batches, width, target, progress):
+                try:
+                    write_rows(stream, TSV(), [batch], first_row=progress.rows + 1)
+                except FormatError as error:
+                    raise DatabaseError(f"PostgreSQL cannot take a row for {target}. {error}") from error
+        return progress.rows
 
     def _takes_copy(self, table: str) -> bool:
         with _errors(f"looking for the table {table}"):
@@ -276,7 +282,7 @@ def _batches(
     stack: ExitStack,
     what: str,
     batch_size: int,
-) -> Iterator[list[tuple[object, ...]]]:
+) -> Generator[list[tuple[object, ...]], None, None]:
     with stack:
         while True:
             with _errors(what):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 Row = Sequence[object]
+
+_PART = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+_DOTTED = re.compile(rf"(?:{_PART.pattern})(?:\.(?:{_PART.pattern}))*")
 
 
 class DatabaseError(Exception):
@@ -18,10 +21,13 @@ class DatabaseError(Exception):
 
 @dataclass(frozen=True)
 class Records:
-    """The rows of a query: the names of its columns, and lists of rows, fetched as they are asked for."""
+    """The rows of a query: the names of its columns, and lists of rows, fetched as they are asked for.
+
+    Close `batches` if it is not read to its end and the connection stays in use.
+    """
 
     columns: tuple[str, ...]
-    batches: Iterator[list[tuple[object, ...]]]
+    batches: Generator[list[tuple[object, ...]], None, None]
 
 
 @dataclass
@@ -52,8 +58,10 @@ def name_parts(table: str, schema: str | None) -> tuple[str | None, str, bool]:
 
     `events`, `sales.events` and `"Sales"."Events"` are understood; a `schema` of its own wins.
     """
-    parts = re.findall(r'\s*(?:"((?:[^"]|"")+)"|([^".]+?))\s*(?:\.|\Z)', table)
-    quoted, plain = parts[-1] if parts else ("", table)
+    if _DOTTED.fullmatch(table) is None:
+        return schema, table, False
+    parts = _PART.findall(table)
+    quoted, plain = parts[-1]
     before = "".join(parts[-2]).replace('""', '"') if len(parts) > 1 else None
     return schema or before, quoted.replace('""', '"') or plain, bool(quoted)
 

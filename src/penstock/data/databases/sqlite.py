@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -205,7 +205,9 @@ class SqliteDatabase:
         return None if row is None else str(row[0])
 
 
-def _batches(cursor: sqlite3.Cursor, statement: Statement, batch_size: int) -> Iterator[list[tuple[object, ...]]]:
+def _batches(
+    cursor: sqlite3.Cursor, statement: Statement, batch_size: int
+) -> Generator[list[tuple[object, ...]], None, None]:
     try:
         while True:
             with _errors(f"selectQuery ({statement.first_line})"):
@@ -214,7 +216,8 @@ def _batches(cursor: sqlite3.Cursor, statement: Statement, batch_size: int) -> I
                 return
             yield rows
     finally:
-        cursor.close()
+        with suppress(sqlite3.ProgrammingError):  # the connection may be closed already
+            cursor.close()
 
 
 def _bindable(batch: Sequence[Row]) -> Iterable[Row]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from penstock.definition.slots import slot
@@ -25,7 +24,7 @@ class ShellCommandActivity(Activity):
 
     def run(self, work: Work) -> None:
         """Stage, run, and send the outputs when the command ended with 0."""
-        environment = dict(os.environ)
+        environment = dict(work.environment)
         if self.stage:
             environment |= staging.stage_inputs(work, self.input) | staging.make_outputs(work, self.output)
         status = run_program(work, self.command, self.script_uri, self.script_argument, environment)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from penstock.definition.slots import slot
 from penstock.objects import staging
 from penstock.objects.activities.shell_command_activity import run_program
@@ -24,6 +22,6 @@ class ShellCommandPrecondition(Precondition):
 
     def holds(self, work: Work) -> bool:
         """Run the command."""
-        status = run_program(work, self.command, self.script_uri, self.script_argument, dict(os.environ))
+        status = run_program(work, self.command, self.script_uri, self.script_argument, work.environment)
         staging.redirect(work, self.stdout, self.stderr)
         return status == 0

@@ -63,3 +63,6 @@ SELECT MIN(at) AS at FROM (
 UPDATE attempts SET ends_at = :ends_at, due_at = CASE WHEN lease_until < COALESCE(:ends_at, lease_until)
     THEN lease_until ELSE COALESCE(:ends_at, lease_until) END
 WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id AND status = 'RUNNING';
+
+-- name: running_attempts_of_group
+SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'RUNNING' AND owner = :owner;

@@ -22,3 +22,6 @@ DELETE FROM access_keys WHERE owner = :owner;
 INSERT INTO runners (runner_id, worker_group, hostname, seen_at) VALUES (:runner_id, :worker_group, :hostname, :now)
 ON CONFLICT (runner_id) DO UPDATE SET worker_group = excluded.worker_group, hostname = excluded.hostname,
     seen_at = excluded.seen_at;
+
+-- name: delete_system_key
+DELETE FROM access_keys WHERE access_key = :access_key AND role = 'system';

@@ -39,9 +39,11 @@ ON CONFLICT (pipeline_id, key) DO UPDATE SET value = excluded.value;
 -- name: delete_tag
 DELETE FROM tags WHERE pipeline_id = :pipeline_id AND key = :key;
 
--- name: insert_definition
+-- name: put_definition
 INSERT INTO definitions (pipeline_id, version, body, errored, created_at, created_by)
-VALUES (:pipeline_id, :version, :body, :errored, :created_at, :created_by);
+VALUES (:pipeline_id, :version, :body, :errored, :created_at, :created_by)
+ON CONFLICT (pipeline_id, version) DO UPDATE SET body = excluded.body, errored = excluded.errored,
+    created_at = excluded.created_at, created_by = excluded.created_by;
 
 -- name: definition_by_version
 SELECT body, errored FROM definitions WHERE pipeline_id = :pipeline_id AND version = :version;
@@ -77,3 +79,9 @@ DELETE FROM definitions WHERE pipeline_id = :pipeline_id;
 
 -- name: delete_tags
 DELETE FROM tags WHERE pipeline_id = :pipeline_id;
+
+-- name: release_pipelines
+UPDATE pipelines SET owner = '' WHERE owner = :owner;
+
+-- name: release_attempts
+UPDATE attempts SET owner = '' WHERE owner = :owner;

@@ -1,0 +1,77 @@
+"""ActivatePipeline and DeactivatePipeline."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from penstock.api.call import Answer, Call, Request, find_pipeline, invalid, stored_definition
+from penstock.clock import from_ms, ms_to_field, to_ms
+from penstock.definition.api_form import values_from_api
+from penstock.definition.model import Values
+from penstock.definition.validate import validate
+from penstock.engine import activation as engine_activation
+from penstock.engine.plan import values_of
+from penstock.engine.turn import Turn
+from penstock.store.rows import Activation, Pipeline, read
+
+BACKFILL_AFTER = timedelta(days=1)  # the guide: schedules, backfill tasks
+
+
+def activate_pipeline(call: Call, request: Request) -> Answer:
+    """Activate the latest definition with the given values, from the start timestamp on."""
+    with call.engine.turn(request["pipelineId"]) as turn:
+        pipeline = find_pipeline(call, turn, request["pipelineId"])
+        stored = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
+        if stored is None:
+            raise invalid("Pipeline definition is empty: ")
+        given = values_from_api(request.get("parameterValues", ()))
+        if not given and pipeline.activation:
+            given = _last_values(call, turn, pipeline)
+        verdict = validate(call.engine.secrets.reveal_definition(stored[0]), call.engine.catalogue, given)
+        if stored[1] or verdict.errors:
+            texts = "; ".join(f"{p.object_id}: {p.text}" if p.object_id else p.text for p in verdict.errors)
+            raise invalid(f"The pipeline definition has errors: {texts or 'put it again to see them'}")
+        sealed = call.engine.secrets.encrypt_values(given, stored[0].values)
+        start = request.get("startTimestamp")
+        start_at = to_ms(start) if start is not None else None
+        is_first = pipeline.activation == 0
+        done = engine_activation.activate(turn, pipeline, pipeline.latest_version, sealed, start_at, call.by)
+        if done is None:
+            raise invalid(f"The pipeline is {pipeline.state}; activate it when that is over.")
+        if is_first and start_at is None:
+            _guard_backfill(turn, pipeline, done)
+    return {}
+
+
+def _last_values(call: Call, turn: Turn, pipeline: Pipeline) -> Values:
+    row = turn.tx.one("activation_by_number", pipeline_id=pipeline.pipeline_id, number=pipeline.activation)
+    if row is None:
+        return {}
+    return call.engine.secrets.reveal_values(values_of(read(Activation, row)))
+
+
+def _guard_backfill(turn: Turn, pipeline: Pipeline, done: Activation) -> None:
+    """A first activation of what starts more than a day ago must say from when (the guide: backfill tasks)."""
+    plan = turn.plans.find(turn.tx, pipeline.pipeline_id, done.number)
+    scheduled = [c.intervals.start for c in plan.components.values() if c.intervals.period is not None]
+    if not scheduled or min(scheduled) >= from_ms(turn.now) - BACKFILL_AFTER:
+        return
+    due = engine_activation.due_intervals(plan, turn.now)
+    if not sum(due.values()):
+        return
+    most = max(due, key=lambda name: due[name])
+    earliest = ms_to_field(to_ms(min(scheduled)))
+    raise invalid(
+        f"The schedule starts at {earliest}, more than a day ago: this would run {due[most]} intervals of '{most}' and"
+        f" {sum(due.values())} instances in all. Give a start timestamp: {earliest} runs them all, a later one skips"
+        " those before it."
+    )
+
+
+def deactivate_pipeline(call: Call, request: Request) -> Answer:
+    """Stop a pipeline; running attempts are cancelled unless cancelActive is false."""
+    with call.engine.turn(request["pipelineId"]) as turn:
+        pipeline = find_pipeline(call, turn, request["pipelineId"])
+        if not engine_activation.deactivate(turn, pipeline, cancel_active=request.get("cancelActive", True)):
+            raise invalid(f"The pipeline is {pipeline.state}; only an active pipeline can be deactivated.")
+    return {}

@@ -1,0 +1,198 @@
+"""Operations on objects of the three spheres: describe, query, evaluate, set the status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from penstock.api.call import (
+    Answer,
+    Call,
+    Request,
+    active_version,
+    find_instance,
+    find_pipeline,
+    invalid,
+    stored_definition,
+)
+from penstock.api.object_fields import attempt_object, attempts_of, component_object, instance_object
+from penstock.definition.api_form import object_to_api
+from penstock.definition.model import PipelineObject, Ref
+from penstock.definition.resolve import resolve
+from penstock.engine import rerun
+from penstock.engine.evaluation import instance_entries
+from penstock.engine.plan import Plan
+from penstock.engine.turn import Turn
+from penstock.expressions import ExpressionError, NotYet, to_text
+from penstock.store.rows import Activation, Attempt, Instance, Pipeline, read, read_all
+
+PAGE = 100
+MOST_SELECTORS = 10
+SPHERES = ("COMPONENT", "INSTANCE", "ATTEMPT")
+INSTANCE_VERBS = ("TRY_CANCEL", "CANCEL", "RERUN", "MARK_FINISHED")
+COMPONENT_VERBS = ("PAUSE", "RESUME")
+
+
+def describe_objects(call: Call, request: Request) -> Answer:
+    """The fields of components, instances and attempts by id, 100 a page."""
+    ids, answer = _page(request["objectIds"], request.get("marker"), PAGE)
+    with call.engine.reading() as turn:
+        pipeline = find_pipeline(call, turn, request["pipelineId"])
+        plan = _plan(turn, pipeline)
+        evaluate = bool(request.get("evaluateExpressions", False))
+        objects = [_object(turn, pipeline, plan, identity, evaluate) for identity in ids]
+    return {"pipelineObjects": [object_to_api(obj) for obj in objects], **answer}
+
+
+def _page(ids: list[str], marker: str | None, size: int) -> tuple[list[str], Answer]:
+    start = 0
+    if marker:
+        if not (marker.isascii() and marker.isdecimal()):
+            raise invalid(f"The marker '{marker}' is not one that this operation gave.")
+        start = int(marker)
+    answer: Answer = {"hasMoreResults": start + size < len(ids)}
+    if answer["hasMoreResults"]:
+        answer["marker"] = str(start + size)
+    return ids[start : start + size], answer
+
+
+def _plan(turn: Turn, pipeline: Pipeline) -> Plan:
+    """The plan of the latest activation; before the first, one that only shows the definition."""
+    if pipeline.activation:
+        return turn.plans.find(turn.tx, pipeline.pipeline_id, pipeline.activation)
+    stored = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
+    if stored is None:
+        raise invalid("Pipeline definition is empty: ")
+    resolved, _ = resolve(stored[0])
+    nothing = Activation(pipeline.pipeline_id, 0, pipeline.latest_version, "{}", 0, None, 0, "")
+    return Plan(pipeline.pipeline_id, nothing, resolved, resolved.is_on_demand, {})
+
+
+def _object(turn: Turn, pipeline: Pipeline, plan: Plan, identity: str, evaluate: bool) -> PipelineObject:
+    instance = find_instance(turn, pipeline.pipeline_id, identity)
+    if instance is not None:
+        return instance_object(turn, instance, evaluate=evaluate)
+    row = turn.tx.one("attempt_by_id", pipeline_id=pipeline.pipeline_id, attempt_id=identity)
+    if row is not None:
+        return attempt_object(turn, read(Attempt, row))
+    component = component_object(turn, plan, identity, evaluate=evaluate)
+    if component is None:
+        raise invalid(f"The pipeline {pipeline.pipeline_id} has no object '{identity}'.")
+    return component
+
+
+def query_objects(call: Call, request: Request) -> Answer:
+    """The ids of the objects of a sphere whose fields match every selector."""
+    sphere = request["sphere"].upper()
+    if sphere not in SPHERES:
+        raise invalid(f"The sphere '{request['sphere']}' is not known; give COMPONENT, INSTANCE or ATTEMPT.")
+    selectors = (request.get("query") or {}).get("selectors", [])
+    if len(selectors) > MOST_SELECTORS:
+        raise invalid(f"A query has at most {MOST_SELECTORS} selectors; this one has {len(selectors)}.")
+    for selector in selectors:
+        _check_selector(selector)
+    limit = request.get("limit")
+    if limit is not None and not 1 <= limit <= PAGE:
+        raise invalid(f"The limit is {limit}; it must be from 1 to {PAGE}.")
+    with call.engine.reading() as turn:
+        pipeline = find_pipeline(call, turn, request["pipelineId"])
+        found = [obj.id for obj in _sphere(turn, pipeline, sphere) if all(_matches(obj, s) for s in selectors)]
+    ids, answer = _page(found, request.get("marker"), limit or PAGE)
+    return {"ids": ids, **answer}
+
+
+def _sphere(turn: Turn, pipeline: Pipeline, sphere: str) -> Iterable[PipelineObject]:
+    if sphere == "COMPONENT":
+        plan = _plan(turn, pipeline)
+        for identity in plan.resolved.definition.objects:
+            component = component_object(turn, plan, identity, evaluate=False)
+            if component is not None:
+                yield component
+    elif sphere == "INSTANCE":
+        rows = turn.tx.all("instances_of", pipeline_id=pipeline.pipeline_id)
+        for instance in read_all(Instance, rows):
+            yield instance_object(turn, instance, evaluate=False)
+    else:
+        for attempt in attempts_of(turn, pipeline.pipeline_id):
+            yield attempt_object(turn, attempt)
+
+
+def _check_selector(selector: Request) -> None:
+    operator = selector.get("operator") or {}
+    values = operator.get("values", [])
+    kind = operator.get("type")
+    if not selector.get("fieldName") or kind is None:
+        raise invalid("A selector needs a fieldName and an operator with a type.")
+    wanted = {"BETWEEN": 2, "LE": 1, "GE": 1}.get(kind)
+    if (wanted is not None and len(values) != wanted) or not values:
+        raise invalid(f"The operator {kind} takes {wanted or 'at least one'} value; {len(values)} are given.")
+
+
+def _matches(obj: PipelineObject, selector: Request) -> bool:
+    name, operator = selector["fieldName"], selector["operator"]
+    values = operator["values"]
+    fields = {"id": (obj.id,), "@id": (obj.id,), "name": (obj.name,), **obj.fields}
+    for value in fields.get(name, ()):
+        if operator["type"] == "REF_EQ":
+            if isinstance(value, Ref) and value.id in values:
+                return True
+            continue
+        text = value.id if isinstance(value, Ref) else value
+        match operator["type"]:
+            case "EQ":
+                found = not isinstance(value, Ref) and text in values
+            case "LE":
+                found = text <= values[0]
+            case "GE":
+                found = text >= values[0]
+            case _:
+                found = values[0] <= text <= values[1]
+        if found:
+            return True
+    return False
+
+
+def evaluate_expression(call: Call, request: Request) -> Answer:
+    """The value of a text with expressions, as it stands in a field of the object."""
+    with call.engine.reading() as turn:
+        pipeline = find_pipeline(call, turn, request["pipelineId"])
+        plan = _plan(turn, pipeline)
+        identity = request["objectId"]
+        attempt = turn.tx.one("attempt_by_id", pipeline_id=pipeline.pipeline_id, attempt_id=identity)
+        instance = find_instance(turn, pipeline.pipeline_id, attempt["instance_id"] if attempt else identity)
+        if instance is None and identity not in plan.resolved.inherited:
+            raise invalid(f"The pipeline {pipeline.pipeline_id} has no object '{identity}'.")
+        entries = {}
+        if instance is not None:
+            plan, identity = turn.plan(instance), instance.instance_id
+            entries = instance_entries(turn, plan, instance)
+        try:
+            value = to_text(plan.resolved.scope(entries=entries).evaluate(identity, request["expression"]))
+        except NotYet as error:
+            raise invalid(f"'{error.name}' is not known for '{identity}', or is a secret.") from error
+        except ExpressionError as error:
+            raise invalid(f"The expression is wrong: {error}") from error
+    return {"evaluatedExpression": value if isinstance(value, str) else "[" + ", ".join(value) + "]"}
+
+
+def set_status(call: Call, request: Request) -> None:
+    """PAUSE and RESUME components; TRY_CANCEL, RERUN and MARK_FINISHED instances. All of them, or none."""
+    verb = request["status"].upper()
+    if verb not in (*INSTANCE_VERBS, *COMPONENT_VERBS):
+        known = ", ".join((*COMPONENT_VERBS, *INSTANCE_VERBS))
+        raise invalid(f"The status '{request['status']}' is not known; give one of {known}.")
+    pipeline_id = request["pipelineId"]
+    with call.engine.turn(pipeline_id) as turn:
+        pipeline = find_pipeline(call, turn, pipeline_id)
+        if not active_version(turn, pipeline):
+            raise invalid("The pipeline was never activated; it has nothing whose status could be set.")
+        for identity in request["objectIds"]:
+            if verb in COMPONENT_VERBS:
+                if not rerun.set_paused(turn, pipeline_id, identity, paused=verb == "PAUSE"):
+                    raise invalid(f"'{identity}' is no component of {pipeline_id} that could {verb}.")
+                continue
+            instance = find_instance(turn, pipeline_id, identity)
+            if instance is None:
+                raise invalid(f"'{identity}' is no instance of {pipeline_id}; {verb} works on instances.")
+            actions = {"RERUN": rerun.rerun, "MARK_FINISHED": rerun.mark_finished}
+            if not actions.get(verb, rerun.cancel)(turn, instance):
+                raise invalid(f"{identity} is {instance.status}, which {verb} cannot change.")

@@ -1,0 +1,1 @@
+"""The commands: `penstock init`, `run`, `server`, `runner`, `validate` and `keys`."""

@@ -1,0 +1,251 @@
+"""The command line, one function a command; what needs the service is given by the composition root."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from penstock import __version__
+from penstock.cli import definition_file
+from penstock.cli.output import fail, seconds
+from penstock.cli.service import ServiceNotStarted, ServiceOptions, StartService
+from penstock.definition.problems import DefinitionRefused
+from penstock.settings import SettingsError, choose_data_dir, load_settings
+
+PATH = click.Path(path_type=Path)
+data_dir_option = click.option(
+    "--data-dir",
+    type=PATH,
+    metavar="DIR",
+    help="Where everything is kept ($PENSTOCK_DATA_DIR, else ./.penstock).",
+)
+config_option = click.option("--config", type=PATH, metavar="FILE", help="Settings: a penstock.toml.")
+parameter_option = click.option(
+    "--parameter", "parameters", multiple=True, metavar="KEY=VALUE", help="A parameter's value; repeat it for a list."
+)
+values_option = click.option(
+    "--parameter-values", type=PATH, metavar="FILE", help='A JSON file of parameter values: {"myId": "value"}.'
+)
+
+
+def make_commands(start_service: StartService) -> click.Group:
+    """The group of all commands."""
+
+    @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+    @click.version_option(__version__, prog_name="penstock")
+    def penstock() -> None:
+        """AWS Data Pipeline as open software that you run yourself."""
+
+    penstock.add_command(_init)
+    penstock.add_command(_validate)
+    penstock.add_command(_run(start_service))
+    penstock.add_command(_server(start_service))
+    penstock.add_command(_runner)
+    penstock.add_command(_keys)
+    return penstock
+
+
+@click.command("init")
+@click.argument("template", default="hello")
+@click.option("--directory", type=PATH, default=Path(), metavar="DIR", help="Where to write (here).")
+def _init(template: str, directory: Path) -> None:
+    """Write a small definition to start from, that runs."""
+    from penstock.cli.init import write_template
+
+    write_template(template, directory)
+
+
+@click.command("validate")
+@click.argument("definition", type=PATH)
+@parameter_option
+@values_option
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="How to print problems.")
+def _validate(definition: Path, parameters: tuple[str, ...], parameter_values: Path | None, output: str) -> None:
+    """Print all problems of DEFINITION at once; the exit status is 2 if it has errors."""
+    try:
+        given = definition_file.given_values(parameters, parameter_values)
+    except DefinitionRefused as error:
+        fail(str(error), definition_file.REFUSED)
+    read, verdict, problems = definition_file.read_and_validate(definition, given)
+    definition_file.print_problems(problems, output == "json", to_stderr=False)
+    errors = [problem for problem in problems if not problem.is_warning]
+    if output == "text":
+        count = len(read.objects) if read is not None else 0
+        state = f"has {len(errors)} error{'s' if len(errors) != 1 else ''}" if errors else f"is valid: {count} objects"
+        click.echo(f"{definition} {state}.")
+    sys.exit(definition_file.REFUSED if errors or verdict is None else 0)
+
+
+def _run(start_service: StartService) -> click.Command:
+    @click.command("run")
+    @click.argument("definition", type=PATH)
+    @parameter_option
+    @values_option
+    @data_dir_option
+    @config_option
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+    @click.option("--wait", default="1m", metavar="TIME", help="How long preconditions may keep the run waiting (1m).")
+    @click.option("--until", metavar="TIME", help="Go on with what is due in the future for this long (2h).")
+    @click.option("--tasks", default=2, type=click.IntRange(1, 64), help="Tasks at once for each worker group (2).")
+    @click.option("--dry-run", is_flag=True, help="Not built yet.")
+    @click.option("--only", metavar="COMPONENT[@START]", help="Not built yet.")
+    def run(
+        definition: Path,
+        parameters: tuple[str, ...],
+        parameter_values: Path | None,
+        data_dir: Path | None,
+        config: Path | None,
+        as_json: bool,
+        wait: str,
+        until: str | None,
+        tasks: int,
+        dry_run: bool,
+        only: str | None,
+    ) -> None:
+        """Run the pipeline of DEFINITION to its end here: store, storage, server and runners in one command.
+
+        Progress goes to standard error, a table of instances to standard output. The exit status is 0 when all
+        instances have finished, 1 when something failed, 2 when the definition has problems.
+        """
+        from penstock.cli.run import RunOptions, run_definition
+
+        if dry_run or only:
+            fail(f"{'--dry-run' if dry_run else '--only'} is not built yet; leave it out.", definition_file.REFUSED)
+        options = RunOptions(
+            definition=definition,
+            pairs=parameters,
+            values_file=parameter_values,
+            data_dir=choose_data_dir(data_dir),
+            config=config,
+            as_json=as_json,
+            wait=seconds(wait),
+            until=seconds(until) if until else None,
+        )
+        sys.exit(run_definition(options, start_service))
+
+    return run
+
+
+def _server(start_service: StartService) -> click.Command:
+    @click.command("server")
+    @click.option("--host", default="127.0.0.1", help="The address to listen on (127.0.0.1).")
+    @click.option("--port", default=4780, type=click.IntRange(0, 65535), help="The port to listen on (4780).")
+    @data_dir_option
+    @click.option("--store", metavar="URL", help="postgresql://… for the store; SQLite in the data directory if unset.")
+    @config_option
+    @click.option("--no-runner", is_flag=True, help="Leave preconditions and resources to another server.")
+    def server(
+        host: str, port: int, data_dir: Path | None, store: str | None, config: Path | None, no_runner: bool
+    ) -> None:
+        """Serve the API of AWS Data Pipeline for boto3, `aws datapipeline` and task runners."""
+        from penstock.cli.server import serve
+
+        options = ServiceOptions(
+            data_dir=choose_data_dir(data_dir),
+            config=config,
+            host=host,
+            port=port,
+            store=store,
+            has_runner=not no_runner,
+        )
+        try:
+            serve(options, start_service)
+        except ServiceNotStarted as error:
+            fail(str(error))
+
+    return server
+
+
+@click.command("runner")
+@click.option("--worker-group", "groups", multiple=True, required=True, metavar="NAME", help="The group to work for.")
+@click.option("--endpoint", metavar="URL", help="The service ($AWS_ENDPOINT_URL_DATA_PIPELINE, else port 4780 here).")
+@click.option("--tasks", default=2, type=click.IntRange(1, 64), help="Tasks at once for each worker group (2).")
+@data_dir_option
+@config_option
+@click.option("--embedded", is_flag=True, hidden=True)
+def _runner(
+    groups: tuple[str, ...],
+    endpoint: str | None,
+    tasks: int,
+    data_dir: Path | None,
+    config: Path | None,
+    embedded: bool,
+) -> None:
+    """Work for worker groups: poll for tasks, run them, report."""
+    from penstock.cli.runner import DEFAULT_ENDPOINT, work
+
+    address = endpoint or os.environ.get("AWS_ENDPOINT_URL_DATA_PIPELINE") or DEFAULT_ENDPOINT
+    try:
+        settings = load_settings(config)
+    except SettingsError as error:
+        fail(str(error))
+    work(address, list(groups), tasks, data_dir, config, settings, is_embedded=embedded)
+
+
+@click.group("keys")
+def _keys() -> None:
+    """Access keys, which sign every request: create, add, list and revoke them."""
+
+
+endpoint_option = click.option("--endpoint", metavar="URL", help="The service, if it is not the one on port 4780 here.")
+
+
+@_keys.command("create")
+@click.option("--name", default="", help="Whose key it is.")
+@click.option(
+    "--role", type=click.Choice(["admin", "runner"]), default="admin", help="admin, or runner: polls, reports."
+)
+@click.option("--worker-group", metavar="NAME", help="The only worker group that a runner's key may work for.")
+@endpoint_option
+@data_dir_option
+def _create(name: str, role: str, worker_group: str | None, endpoint: str | None, data_dir: Path | None) -> None:
+    """Make a key and print it; its secret is not shown again."""
+    from penstock.cli import keys
+
+    keys.create(endpoint, choose_data_dir(data_dir), name, role, worker_group)
+
+
+@_keys.command("add")
+@click.argument("access_key")
+@click.option("--name", default="", help="Whose key it is.")
+@click.option(
+    "--role", type=click.Choice(["admin", "runner"]), default="admin", help="admin, or runner: polls, reports."
+)
+@click.option("--worker-group", metavar="NAME", help="The only worker group that a runner's key may work for.")
+@endpoint_option
+@data_dir_option
+def _add(
+    access_key: str, name: str, role: str, worker_group: str | None, endpoint: str | None, data_dir: Path | None
+) -> None:
+    """Take a key that scripts already use; its secret is read from standard input."""
+    from penstock.cli import keys
+
+    secret = sys.stdin.readline().strip()
+    if not secret:
+        fail("The secret is empty; give it on standard input.")
+    keys.add(endpoint, choose_data_dir(data_dir), access_key, secret, name, role, worker_group)
+
+
+@_keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@endpoint_option
+@data_dir_option
+def _list(as_json: bool, endpoint: str | None, data_dir: Path | None) -> None:
+    """Print all keys, without their secrets."""
+    from penstock.cli import keys
+
+    keys.show(endpoint, choose_data_dir(data_dir), as_json)
+
+
+@_keys.command("revoke")
+@click.argument("access_key")
+@endpoint_option
+@data_dir_option
+def _revoke(access_key: str, endpoint: str | None, data_dir: Path | None) -> None:
+    """Make a key worthless."""
+    from penstock.cli import keys
+
+    keys.revoke(endpoint, choose_data_dir(data_dir), access_key)

@@ -1,0 +1,194 @@
+"""Following a pipeline while it runs: progress on a terminal, failures and alarms at once, and when it is over."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from penstock.cli.output import moment
+from penstock.wire.client import Client
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+FINAL = ("FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT", "SKIPPED")
+
+
+@dataclass
+class Outcome:
+    """How following ended: over, or with instances that are blocked, or with intervals that are not due yet."""
+
+    is_over: bool = False
+    is_interrupted: bool = False
+    blocked: list[str] = field(default_factory=list)
+    next_due: datetime | None = None
+
+
+class Follower:
+    """Follows one pipeline by its events."""
+
+    def __init__(
+        self, client: Client, own: Client, pipeline_id: str, data_dir: Path, wait: float, until: float | None
+    ) -> None:
+        self.client = client
+        self.own = own
+        self.pipeline_id = pipeline_id
+        self.data_dir = data_dir
+        self.wait = wait
+        self.until = until
+        self._after = 0
+
+    def follow(self) -> Outcome:
+        """Stay until the pipeline is over or nothing more can happen in time."""
+        started = time.monotonic()
+        pause, asking_since = FIRST_PAUSE, None
+        with _display() as show:
+            while True:
+                has_news = self._print_events()
+                progress = self.own.call("DescribeProgress", pipelineId=self.pipeline_id)
+                show(progress)
+                if progress["state"] in ("FINISHED", "INACTIVE"):
+                    self._print_events()
+                    return Outcome(is_over=True)
+                is_busy = progress["working"] or progress["retrying"] or progress["due"]
+                if is_busy:
+                    asking_since = None
+                else:
+                    now = time.monotonic()
+                    asking_since = asking_since if asking_since is not None else now
+                    may_wait = self.wait if progress["asking"] else 0.0
+                    has_future = progress.get("nextDueTime") is not None and self.until is not None
+                    if has_future and self.until is not None and now - started < self.until:
+                        asking_since = now
+                    elif now - asking_since >= may_wait:
+                        return self._stuck(progress)
+                pause = FIRST_PAUSE if has_news else min(pause * 1.5, LONGEST_PAUSE)
+                time.sleep(pause)
+
+    def _stuck(self, progress: dict[str, Any]) -> Outcome:
+        outcome = Outcome(next_due=progress.get("nextDueTime"))
+        for instance_id, status in self._unfinished():
+            answer = self.own.call("ExplainWaiting", pipelineId=self.pipeline_id, objectId=instance_id)
+            reasons = " ".join(answer["reasons"]) or "Nothing more is known."
+            outcome.blocked.append(f"{instance_id} is {status}: {reasons}")
+        return outcome
+
+    def _unfinished(self) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        for obj in instances(self.client, self.pipeline_id):
+            if obj["@status"] not in FINAL and obj["@status"] not in ("RUNNING", "CREATING"):
+                found.append((obj["id"], obj["@status"]))
+        return found
+
+    def _print_events(self) -> bool:
+        has_news = False
+        while True:
+            answer = self.own.call("ListEvents", pipelineId=self.pipeline_id, after=self._after)
+            for event in answer["events"]:
+                has_news = True
+                self._after = event["sequence"]
+                if event["sphere"] == "ATTEMPT" and event["toStatus"] in ("FAILED", "TIMEDOUT"):
+                    self._print_failure(event)
+                elif event["sphere"] == "ALARM":
+                    _say(f"Alarm {event['verb']}: {event['detail']}")
+            if not answer["hasMoreResults"]:
+                return has_news
+
+    def _print_failure(self, event: dict[str, Any]) -> None:
+        answer = self.client.call("DescribeObjects", pipelineId=self.pipeline_id, objectIds=[event["objectId"]])
+        fields = flat(answer["pipelineObjects"][0])
+        _say(f"{event['objectId']} {fields.get('@status', 'FAILED')}: {fields.get('errorMessage', event['detail'])}")
+        for line in (fields.get("errorStackTrace") or "").rstrip().splitlines()[-12:]:
+            _say(f"    {line}")
+        folder = log_folder(self.data_dir, self.pipeline_id, fields)
+        if folder is not None:
+            _say(f"    log: {folder}")
+
+
+def log_folder(data_dir: Path, pipeline_id: str, fields: dict[str, str]) -> Path | None:
+    """Where the logs of an attempt lie in the data directory."""
+    from penstock.runner.logs import file_name
+
+    parts = (pipeline_id, fields.get("@componentParent"), fields.get("@instanceParent"), fields.get("id"))
+    if not all(parts):
+        return None
+    folder = data_dir.joinpath("logs", *(file_name(part) for part in parts if part))
+    return folder if folder.is_dir() else None
+
+
+def flat(obj: dict[str, Any]) -> dict[str, str]:
+    """An object's id and fields as one mapping; of a list its first value."""
+    found: dict[str, str] = {"id": obj["id"]}
+    for entry in obj["fields"]:
+        found.setdefault(entry["key"], entry.get("refValue", entry.get("stringValue", "")))
+    return found
+
+
+def instances(client: Client, pipeline_id: str, *, evaluate: bool = False) -> list[dict[str, str]]:
+    """All instances of a pipeline as flat mappings."""
+    found: list[dict[str, str]] = []
+    marker: dict[str, Any] = {}
+    while True:
+        page = client.call("QueryObjects", pipelineId=pipeline_id, sphere="INSTANCE", limit=100, **marker)
+        if page["ids"]:
+            described = client.call(
+                "DescribeObjects", pipelineId=pipeline_id, objectIds=page["ids"], evaluateExpressions=evaluate
+            )
+            found.extend(flat(obj) for obj in described["pipelineObjects"])
+        if not page.get("hasMoreResults"):
+            return found
+        marker = {"marker": page["marker"]}
+
+
+_console: Any = None
+
+
+def _say(line: str) -> None:
+    if _console is not None:
+        _console.print(line, highlight=False, markup=False)
+    else:
+        click.echo(line, err=True)
+
+
+def _display() -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+    """A progress bar on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return nullcontext(lambda progress: None)
+    return _Bar()
+
+
+class _Bar:
+    def __enter__(self) -> Callable[[dict[str, Any]], None]:
+        global _console
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        _console = Console(stderr=True)
+        self._progress = Progress(
+            BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=_console
+        )
+        self._progress.start()
+        self._task = self._progress.add_task("", total=None)
+        return self._show
+
+    def _show(self, progress: dict[str, Any]) -> None:
+        counts: dict[str, int] = {}
+        for entry in progress["counts"]:
+            counts[entry["status"]] = counts.get(entry["status"], 0) + entry["count"]
+        total = sum(counts.values())
+        done = sum(count for status, count in counts.items() if status in FINAL)
+        text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "FINISHED")
+        if progress.get("nextDueTime") is not None and not progress["working"]:
+            text += f" next due {moment(progress['nextDueTime'])}"
+        self._progress.update(self._task, total=total or None, completed=done, description=text)
+
+    def __exit__(self, *error: object) -> None:
+        global _console
+        self._progress.stop()
+        _console = None

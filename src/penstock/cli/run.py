@@ -1,0 +1,160 @@
+"""`penstock run`: a pipeline to its end in one command, as a client of the service that it starts."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from penstock.cli import definition_file
+from penstock.cli.credentials import data_pipeline_client, penstock_client
+from penstock.cli.follow import Follower, Outcome
+from penstock.cli.output import print_json
+from penstock.cli.result import Result, read_result, write_result
+from penstock.cli.service import Service, ServiceNotStarted, ServiceOptions, StartService
+from penstock.definition.api_form import definition_to_api, values_to_api
+from penstock.definition.model import Definition, Values
+from penstock.definition.problems import DefinitionRefused
+from penstock.definition.validate import Verdict
+from penstock.wire.client import Client
+from penstock.wire.errors import ServiceError
+
+INTERRUPTED = 130
+FROM_THE_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The arguments of `penstock run`; times in seconds."""
+
+    definition: Path
+    pairs: tuple[str, ...]
+    values_file: Path | None
+    data_dir: Path
+    config: Path | None
+    as_json: bool
+    wait: float
+    until: float | None
+
+
+def run_definition(options: RunOptions, start_service: StartService) -> int:
+    """Validate, start a service, run to the end, print; gives the exit status."""
+    try:
+        given = definition_file.given_values(options.pairs, options.values_file)
+    except DefinitionRefused as error:
+        definition_file.print_problems(error.problems, False, to_stderr=True)
+        return definition_file.REFUSED
+    definition, verdict, problems = definition_file.read_and_validate(options.definition, given)
+    errors = tuple(problem for problem in problems if not problem.is_warning)
+    if definition is None or verdict is None or errors:
+        definition_file.print_problems(errors, options.as_json, to_stderr=not options.as_json)
+        if not options.as_json:
+            click.echo(f"{options.definition} has {len(errors)} errors; nothing was created.", err=True)
+        return definition_file.REFUSED
+    try:
+        service = start_service(ServiceOptions(data_dir=options.data_dir, config=options.config, is_run=True))
+    except ServiceNotStarted as error:
+        click.echo(f"penstock: {error}", err=True)
+        return 1
+    try:
+        return _run(options, service, definition, verdict, given)
+    except ServiceError as error:
+        click.echo(f"penstock: {error.message}", err=True)
+        return 1
+    finally:
+        service.stop()
+
+
+def _run(options: RunOptions, service: Service, definition: Definition, verdict: Verdict, given: Values) -> int:
+    client = data_pipeline_client(service.endpoint, service.credentials)
+    own = penstock_client(service.endpoint, service.credentials)
+    _seed(options)
+    pipeline_id = _put(client, options.definition, definition)
+    values: dict[str, Any] = {"parameterValues": values_to_api(given)} if given else {}
+    _announce(own, pipeline_id, values)
+    service.start_runner(pipeline_id, _worker_groups(verdict) or ["penstock-run"])
+    client.call("ActivatePipeline", pipelineId=pipeline_id, startTimestamp=FROM_THE_BEGINNING, **values)
+    follower = Follower(client, own, pipeline_id, options.data_dir, options.wait, options.until)
+    started = time.monotonic()
+    try:
+        outcome = follower.follow()
+    except KeyboardInterrupt:
+        outcome = Outcome(is_interrupted=True)
+        click.echo("\nStopping…", err=True)
+    if outcome.is_interrupted or not outcome.is_over:
+        _deactivate(client, pipeline_id)
+    result = read_result(client, pipeline_id, options.data_dir)
+    if options.as_json:
+        print_json(result.as_json())
+    else:
+        write_result(result, outcome, options, time.monotonic() - started)
+    return _status(result, outcome)
+
+
+def _status(result: Result, outcome: Outcome) -> int:
+    if outcome.is_interrupted:
+        return INTERRUPTED
+    return 1 if result.failed or outcome.blocked else 0
+
+
+def _put(client: Client, path: Path, definition: Definition) -> str:
+    name = path.parent.name if path.stem == "pipeline" and path.parent.name else path.stem
+    created = client.call("CreatePipeline", name=name, uniqueId=str(uuid.uuid4()))
+    pipeline_id: str = created["pipelineId"]
+    answer = client.call("PutPipelineDefinition", pipelineId=pipeline_id, **definition_to_api(definition))
+    if answer["errored"]:
+        texts = [f"{e['id']}: {text}" for e in answer["validationErrors"] for text in e["errors"]]
+        raise ServiceError("InvalidRequestException", "; ".join(texts))
+    return pipeline_id
+
+
+def _worker_groups(verdict: Verdict) -> list[str]:
+    """Every worker group that the definition names; resources have runners of their own."""
+    groups = {obj.text("workerGroup") for obj in verdict.resolved.objects.values()}
+    return sorted(group for group in groups if group and "#{" not in group)
+
+
+def _announce(own: Client, pipeline_id: str, values: Mapping[str, Any]) -> None:
+    preview = own.call("PreviewIntervals", pipelineId=pipeline_id, **values)
+    due = [component for component in preview["components"] if component["due"]]
+    click.echo(f"Pipeline {pipeline_id}", err=True)
+    if not preview["isOnDemand"]:
+        instances = sum(component["due"] for component in due)
+        most = max((component["due"] for component in due), default=0)
+        click.echo(f"Backfill: {instances} instances of {len(due)} components are due, at most {most} each.", err=True)
+
+
+def _deactivate(client: Client, pipeline_id: str) -> None:
+    try:
+        client.call("DeactivatePipeline", pipelineId=pipeline_id, cancelActive=True)
+    except ServiceError:
+        return  # it has ended meanwhile
+
+
+def _seed(options: RunOptions) -> None:
+    """Copy what lies in `s3/` beside the definition into the embedded storage, where it is missing or differs."""
+    from penstock.data.local_folder import LocalFolder
+
+    folder = options.definition.parent / "s3"
+    if not folder.is_dir():
+        return
+    source, target = LocalFolder(folder), LocalFolder(options.data_dir / "s3")
+    copied = 0
+    for bucket in sorted(entry.name for entry in folder.iterdir() if entry.is_dir()):
+        existing = {entry.uri: entry for entry in target.list(f"s3://{bucket}/")}
+        for entry in source.list(f"s3://{bucket}/"):
+            known = existing.get(entry.uri)
+            if known is not None and known.size == entry.size and known.modified >= entry.modified:
+                continue
+            with source.open(entry.uri) as stream, target.create(entry.uri) as copy:
+                while chunk := stream.read(1 << 20):
+                    copy.write(chunk)
+            copied += 1
+    if copied:
+        click.echo(f"Copied {copied} objects from {folder} into the embedded storage", err=True)

@@ -1,0 +1,87 @@
+"""The logs of an attempt: files in the data directory, copied to `pipelineLogUri` in the service's layout."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from penstock.data.storage import Storage
+from penstock.runner.masking import Masking
+
+FILES = ("Activity.log", "StdOutput", "StdError")
+NAME_CHARACTERS = "@:=-_. ,+~"
+TAIL = 2000
+
+
+def file_name(identity: str) -> str:
+    """An id as a name in a file system: what could lead elsewhere is percent-encoded."""
+    name = quote(identity, safe=NAME_CHARACTERS)
+    return name.replace(".", "%2E") if set(name) <= {"."} else name[:200]
+
+
+class AttemptLogs:
+    """Activity.log, StdOutput and StdError of one attempt."""
+
+    def __init__(self, folder: Path, uri: str | None, storage: Storage, masking: Masking) -> None:
+        self.folder = folder
+        self.uri = uri
+        self.storage = storage
+        self.masking = masking
+        self._sent: dict[str, int] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            (folder / name).touch()
+
+    @property
+    def stdout(self) -> Path:
+        """Where the command's output goes."""
+        return self.folder / "StdOutput"
+
+    @property
+    def stderr(self) -> Path:
+        """Where the command's error output goes."""
+        return self.folder / "StdError"
+
+    def write(self, text: str) -> None:
+        """Add a line to Activity.log."""
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        with (self.folder / "Activity.log").open("a", encoding="utf-8") as stream:
+            stream.write(f"{moment} {self.masking.text(text)}\n")
+
+    def tail(self) -> str:
+        """The end of what the command wrote, errors first choice."""
+        for path in (self.stderr, self.stdout, self.folder / "Activity.log"):
+            with path.open("rb") as stream:
+                stream.seek(max(0, path.stat().st_size - TAIL))
+                text = stream.read().decode("utf-8", "replace").strip()
+            if text:
+                return self.masking.text(text)
+        return ""
+
+    def send(self) -> None:
+        """Put the files that have grown under the log URI, compressed."""
+        if self.uri is None:
+            return
+        for name in FILES:
+            path = self.folder / name
+            size = path.stat().st_size
+            if self._sent.get(name) == size:
+                continue
+            with tempfile.TemporaryFile() as packed:
+                with path.open("rb") as stream, gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as archive:
+                    shutil.copyfileobj(stream, archive)
+                packed.seek(0)
+                with self.storage.create(f"{self.uri}/{name}.gz") as target:
+                    shutil.copyfileobj(packed, target)
+            self._sent[name] = size
+
+
+def log_uri(pipeline_log_uri: str | None, pipeline_id: str, component: str, instance: str, attempt: str) -> str | None:
+    """`<pipelineLogUri>/<pipelineId>/<Component>/<instance id>/<attempt id>`, as the service keeps them (recorded)."""
+    if not pipeline_log_uri:
+        return None
+    return f"{pipeline_log_uri.rstrip('/')}/{pipeline_id}/{component}/{instance}/{attempt}"

@@ -1,0 +1,174 @@
+"""One task: the evaluated objects become typed ones, the attempt's own runs, and its end is reported."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from penstock.data.storage import StorageError
+from penstock.definition.api_form import object_from_api
+from penstock.definition.conversion import convert
+from penstock.definition.model import PipelineObject, is_secret
+from penstock.definition.slots import Catalogue, Declared
+from penstock.objects.families import Activity, Precondition, Resource
+from penstock.objects.work import Work, WorkFailed, WorkStopped
+from penstock.runner.commands import Stop, execute
+from penstock.runner.hosting import host_runner
+from penstock.runner.logs import AttemptLogs, file_name, log_uri
+from penstock.runner.masking import Masking
+from penstock.runner.place import Place
+
+LONGEST_TRACE = 1000  # the service model allows 1,024 characters
+
+
+@dataclass
+class Task:
+    """A task that this runner holds, and everything that its attempt needs."""
+
+    task_id: str
+    pipeline_id: str
+    attempt_id: str
+    objects: Mapping[str, PipelineObject]
+    place: Place
+    stop: Stop = field(default_factory=Stop)
+    fields: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, answer: Mapping[str, Any], place: Place) -> Task:
+        """The task of an answer of PollForTask."""
+        objects = {key: object_from_api(entry) for key, entry in answer["objects"].items()}
+        return cls(answer["taskId"], answer["pipelineId"], answer["attemptId"], objects, place)
+
+    def __post_init__(self) -> None:
+        own = self.own
+        component = _first(own, "@componentParent") or own.id
+        instance = _first(own, "@instanceParent") or own.id
+        self.masking = Masking(
+            value
+            for obj in self.objects.values()
+            for key, values in obj.fields.items()
+            if is_secret(key)
+            for value in values
+            if isinstance(value, str)
+        )
+        parts = (self.pipeline_id, component, instance, self.attempt_id)
+        folder = self.place.data_dir.joinpath("logs", *(file_name(part) for part in parts))
+        uri = log_uri(own.text("pipelineLogUri"), *parts)
+        self.logs = AttemptLogs(folder, uri, self.place.storage, self.masking)
+
+    @property
+    def own(self) -> PipelineObject:
+        """The attempt's own object."""
+        return self.objects[self.attempt_id]
+
+    def is_resource(self, catalogue: Catalogue) -> bool:
+        """Whether the task is to host a resource, which lasts as long as the resource."""
+        cls = catalogue.find(self.own.text("type"))
+        return cls is not None and issubclass(cls, Resource)
+
+    def report(self, fields: Mapping[str, str]) -> None:
+        """Keep fields for the next report of progress."""
+        self.fields.update({key: self.masking.text(value) for key, value in fields.items()})
+
+    def run(self, catalogue: Catalogue) -> dict[str, str]:
+        """Run the attempt; gives the parameters of SetTaskStatus. Raises WorkStopped."""
+        self.logs.write(f"{self.attempt_id} starts on {self.place.hostname}")
+        try:
+            obj = convert(self.objects, self.attempt_id, catalogue)
+            status = self._run(obj)
+        except WorkStopped:
+            self.logs.write(f"Stopped: {self.stop.reason}")
+            raise
+        except Exception as error:  # whatever goes wrong in an attempt is its failure, and is reported as that
+            return self._failure(error)
+        self.logs.write(f"Ended with {status}")
+        return {"taskStatus": status}
+
+    def _run(self, obj: Declared) -> str:
+        self.place.work_folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=file_name(self.attempt_id)[:80] + "-", dir=self.place.work_folder))
+        try:
+            work = self._work(folder)
+            if isinstance(obj, Precondition):
+                return "FINISHED" if obj.holds(work) else "FALSE"
+            if isinstance(obj, Activity | Resource):
+                obj.run(work)
+                work.check_stopped()
+                return "FINISHED"
+            raise WorkFailed(f"{obj.type_name()} is nothing that can run.")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _work(self, folder: Path) -> Work:
+        return Work(
+            pipeline_id=self.pipeline_id,
+            attempt_id=self.attempt_id,
+            folder=folder,
+            storage=self.place.storage,
+            execute=partial(
+                execute, stop=self.stop, masking=self.masking, stdout=self.logs.stdout, stderr=self.logs.stderr
+            ),
+            log=self.logs.write,
+            stopped=self.stop.event,
+            environment=self.place.environment,
+            stdout=self.logs.stdout,
+            stderr=self.logs.stderr,
+            data_dir=self.place.data_dir,
+            databases=self.place.settings.databases,
+            report=self.report,
+            host_runner=partial(host_runner, self.own, self.place, self.stop, self.logs),
+        )
+
+    def _failure(self, error: Exception) -> dict[str, str]:
+        message = self.masking.text(str(error) or type(error).__name__)
+        is_explained = isinstance(error, WorkFailed | StorageError | ValueError) or _is_user_error(error)
+        trace = "".join(traceback.format_exception(error))
+        self.logs.write(f"Failed: {message}" if is_explained else f"Failed: {message}\n{trace}")
+        if isinstance(error, WorkFailed):
+            trace = self.logs.tail()
+        return {
+            "taskStatus": "FAILED",
+            "errorId": "ActivityFailed" if isinstance(error, WorkFailed) else type(error).__name__,
+            "errorMessage": message,
+            "errorStackTrace": self.masking.text(trace)[-LONGEST_TRACE:],
+        }
+
+
+def _is_user_error(error: Exception) -> bool:
+    """Errors of the room of data say whole what is wrong; their stack would only hide it."""
+    return type(error).__module__.startswith("penstock.data")
+
+
+def _first(obj: PipelineObject, key: str) -> str | None:
+    refs = obj.refs(key)
+    return refs[0] if refs else obj.text(key)
+
+
+class Held:
+    """The tasks that a runner holds at the moment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tasks: dict[str, Task] = {}
+
+    def add(self, task: Task) -> None:
+        """Hold a task."""
+        with self._lock:
+            self._tasks[task.task_id] = task
+
+    def remove(self, task: Task) -> None:
+        """Hold a task no longer."""
+        with self._lock:
+            self._tasks.pop(task.task_id, None)
+
+    def all(self) -> list[Task]:
+        """The tasks that are held now."""
+        with self._lock:
+            return list(self._tasks.values())
