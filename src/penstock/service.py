@@ -105,7 +105,8 @@ class EmbeddedService:
         for runner in self._runners:
             runner.close()
         self._server.should_exit = True
-        self._server_thread.join(START_SECONDS)
+        if not self.options.is_run:  # a run has no other callers, and its process is about to end
+            self._server_thread.join(START_SECONDS)
         self.engine.stop()
         self._loop.join(START_SECONDS)
         with self.engine.store.transaction() as tx:
@@ -218,7 +219,8 @@ def _settings(options: ServiceOptions) -> Settings:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    protocol = socket.IPPROTO_TCP  # asyncio sets TCP_NODELAY on sockets that say so
+    listener = socket.socket(family, socket.SOCK_STREAM, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

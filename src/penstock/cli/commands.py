@@ -89,9 +89,8 @@ def _run(start_service: StartService) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
     @click.option("--wait", default="1m", metavar="TIME", help="How long preconditions may keep the run waiting (1m).")
     @click.option("--until", metavar="TIME", help="Go on with what is due in the future for this long (2h).")
-    @click.option("--tasks", default=2, type=click.IntRange(1, 64), help="Tasks at once for each worker group (2).")
     @click.option("--dry-run", is_flag=True, help="Not built yet.")
-    @click.option("--only", metavar="COMPONENT[@START]", help="Not built yet.")
+    @click.option("--only", metavar="ACTIVITY[@START]", help="Run one activity; what it reads counts as there.")
     def run(
         definition: Path,
         parameters: tuple[str, ...],
@@ -101,7 +100,6 @@ def _run(start_service: StartService) -> click.Command:
         as_json: bool,
         wait: str,
         until: str | None,
-        tasks: int,
         dry_run: bool,
         only: str | None,
     ) -> None:
@@ -112,8 +110,8 @@ def _run(start_service: StartService) -> click.Command:
         """
         from penstock.cli.run import RunOptions, run_definition
 
-        if dry_run or only:
-            fail(f"{'--dry-run' if dry_run else '--only'} is not built yet; leave it out.", definition_file.REFUSED)
+        if dry_run:
+            fail("--dry-run is not built yet; leave it out.", definition_file.REFUSED)
         options = RunOptions(
             definition=definition,
             pairs=parameters,
@@ -123,6 +121,7 @@ def _run(start_service: StartService) -> click.Command:
             as_json=as_json,
             wait=seconds(wait),
             until=seconds(until) if until else None,
+            only=only,
         )
         sys.exit(run_definition(options, start_service))
 

@@ -15,6 +15,7 @@ import click
 from penstock.cli import definition_file
 from penstock.cli.credentials import data_pipeline_client, penstock_client
 from penstock.cli.follow import Follower, Outcome
+from penstock.cli.only import select
 from penstock.cli.output import print_json
 from penstock.cli.result import Result, read_result, write_result
 from penstock.cli.service import Service, ServiceNotStarted, ServiceOptions, StartService
@@ -41,6 +42,7 @@ class RunOptions:
     as_json: bool
     wait: float
     until: float | None
+    only: str | None = None
 
 
 def run_definition(options: RunOptions, start_service: StartService) -> int:
@@ -57,6 +59,12 @@ def run_definition(options: RunOptions, start_service: StartService) -> int:
         if not options.as_json:
             click.echo(f"{options.definition} has {len(errors)} errors; nothing was created.", err=True)
         return definition_file.REFUSED
+    if options.only:
+        try:
+            definition = select(verdict.resolved, options.only)
+        except DefinitionRefused as error:
+            definition_file.print_problems(error.problems, False, to_stderr=True)
+            return definition_file.REFUSED
     try:
         service = start_service(ServiceOptions(data_dir=options.data_dir, config=options.config, is_run=True))
     except ServiceNotStarted as error:
