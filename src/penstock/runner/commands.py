@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +15,7 @@ from penstock.objects.work import WorkFailed, WorkStopped
 from penstock.runner.masking import Masking
 
 GRACE_SECONDS = 10.0
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 2.0  # how long output may still come after the command has ended
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 KEPT_BACK = (
     "AWS_ACCESS_KEY_ID",
@@ -42,29 +42,49 @@ class Stop:
     def __init__(self) -> None:
         self.event = threading.Event()
         self.reason = ""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._grace = GRACE_SECONDS
+        self._timer: threading.Timer | None = None
 
     def set(self, reason: str) -> None:
-        """Stop, for this reason; the group is told by SIGTERM, and by SIGKILL after ten seconds."""
+        """Stop, for this reason; the group is told by SIGTERM, and by SIGKILL when its grace is over."""
         with self._lock:
-            if not self.event.is_set():
-                self.reason = reason
-                self.event.set()
-            process = self._process
-        if process is not None:
-            signal_group(process, signal.SIGTERM)
-            timer = threading.Timer(GRACE_SECONDS, signal_group, (process, signal.SIGKILL))
-            timer.daemon = True
-            timer.start()
+            if self.event.is_set():
+                return
+            self.reason = reason
+            self.event.set()
+            self._end_group()
 
-    def holds(self, process: subprocess.Popen[bytes] | None) -> None:
-        """The process that a stop must end from now on."""
+    def kill(self) -> None:
+        """End the group at once; what it holds is lost."""
         with self._lock:
-            self._process = process
-            is_late = self.event.is_set()
-        if is_late and process is not None:
-            self.set(self.reason)
+            if self._process is not None:
+                signal_group(self._process, signal.SIGKILL)
+
+    def holds(self, process: subprocess.Popen[bytes], grace: float = GRACE_SECONDS) -> None:
+        """The process that a stop must end from now on, and the seconds that it has after SIGTERM."""
+        with self._lock:
+            self._process, self._grace = process, grace
+            if self.event.is_set():
+                self._end_group()
+
+    def lets_go(self) -> None:
+        """The process has ended; if it was stopped, what it has left of its group ends with it."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            if self.event.is_set():
+                self.kill()
+            self._process = self._timer = None
+
+    def _end_group(self) -> None:
+        if self._process is None:
+            return
+        signal_group(self._process, signal.SIGTERM)
+        self._timer = threading.Timer(self._grace, self.kill)
+        self._timer.daemon = True
+        self._timer.start()
 
 
 def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
@@ -85,7 +105,9 @@ def execute(
 ) -> int:
     """Run a command to its end and give its exit status; raises WorkStopped when it was stopped.
 
-    Output goes straight to the files, through the masking where there are secrets to mask.
+    Output goes straight to the files, through the masking where there are secrets to mask. A process that the command
+    has left in the background goes on, but nobody waits for it, and of its output only what comes at once is masked
+    and kept.
     """
     with stdout.open("ab") as out, stderr.open("ab") as err:
         try:
@@ -100,26 +122,31 @@ def execute(
             )
         except OSError as error:
             raise WorkFailed(f"The command could not be started: {error}.") from error
+        except ValueError as error:  # a null byte in an argument
+            raise WorkFailed(f"The command cannot be started: {error}.") from error
         stop.holds(process)
-        readers = _mask(process, masking, out, err) if masking.is_needed else []
+        readers = [
+            threading.Thread(target=_mask, args=(masking, source, target), daemon=True)
+            for source, target in ((process.stdout, out), (process.stderr, err))
+            if source is not None
+        ]
+        for reader in readers:
+            reader.start()
         try:
             status = process.wait()
         finally:
-            stop.holds(None)
+            stop.lets_go()
         for reader in readers:
             reader.join(DRAIN_SECONDS)
     if stop.event.is_set():
-        signal_group(process, signal.SIGKILL)
         raise WorkStopped(stop.reason)
     return status
 
 
-def _mask(process: subprocess.Popen[bytes], masking: Masking, out: IO[bytes], err: IO[bytes]) -> list[threading.Thread]:
-    started: list[threading.Thread] = []
-    for source, target in ((process.stdout, out), (process.stderr, err)):
-        assert source is not None
-        copy: Callable[..., None] = masking.copy
-        thread = threading.Thread(target=copy, args=(source, target), daemon=True)
-        thread.start()
-        started.append(thread)
-    return started
+def _mask(masking: Masking, source: IO[bytes], target: IO[bytes]) -> None:
+    """Copy a pipe; when its file has been closed, go on reading, so that a left-over process is not ended by it."""
+    with source, contextlib.suppress(OSError):
+        with contextlib.suppress(ValueError):
+            masking.copy(source, target)
+        while source.read1(65536):  # type: ignore[attr-defined]
+            pass

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 
 from penstock.definition.model import PipelineObject
 from penstock.objects.work import WorkFailed, WorkStopped
-from penstock.runner.commands import Stop, clean_environment, signal_group
+from penstock.runner.commands import GRACE_SECONDS, Stop, clean_environment
 from penstock.runner.logs import AttemptLogs
 from penstock.runner.place import Place
 
 TASKS = 2  # the real task runner has two poller threads
+RUNNER_GRACE = GRACE_SECONDS + 5.0  # seconds: its commands have theirs first
 
 
 def host_runner(own: PipelineObject, place: Place, stop: Stop, logs: AttemptLogs) -> None:
-    """Start the resource's task runner and stay until it ends; it ends when the service says `terminate`."""
+    """Start the resource's task runner and stay until it ends; it ends when the service says `terminate`.
+
+    The runner's standard input is a pipe from this process: when this process ends, however that happens, the runner
+    reads the end of the pipe and ends too, with its commands.
+    """
     group = own.text("@workerGroup")
     access_key, secret = own.text("@accessKeyId"), own.text("*secretAccessKey")
     if not (group and access_key and secret):
         raise WorkFailed("The service gave no key for the resource.")
-    arguments = [sys.executable, "-m", "penstock", "runner", "--worker-group", group, "--endpoint", place.endpoint]
-    arguments += ["--data-dir", str(place.data_dir.absolute()), "--tasks", str(TASKS), "--embedded"]
+    # -P: a penstock.py or json.py in the folder that this process works in must not be taken for a module
+    arguments = [sys.executable, "-P", "-m", "penstock", "runner", "--worker-group", group]
+    arguments += ["--endpoint", place.endpoint, "--data-dir", str(place.data_dir.absolute()), "--tasks", str(TASKS), "--embedded"]
     if place.config is not None:
         arguments += ["--config", str(place.config.absolute())]
     environment = clean_environment() | {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
     logs.write(f"Starting a task runner for {group}")
     with logs.stdout.open("ab") as out, logs.stderr.open("ab") as err:
         process = subprocess.Popen(
-            arguments, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            arguments, env=environment, stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True
         )
-        stop.holds(process)
+        stop.holds(process, RUNNER_GRACE)
         try:
             status = process.wait()
         finally:
-            stop.holds(None)
+            stop.lets_go()
+            assert process.stdin is not None
+            process.stdin.close()
     if stop.event.is_set():
-        signal_group(process, signal.SIGKILL)
         raise WorkStopped(stop.reason)
     if status != 0:
-        raise WorkFailed(f"The resource's task runner ended with exit status {status}.")
+        raise WorkFailed(f"The resource's task runner ended with exit status {status}. {logs.tail()}".rstrip())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import shutil
 import tempfile
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -15,12 +17,18 @@ from penstock.runner.masking import Masking
 FILES = ("Activity.log", "StdOutput", "StdError")
 NAME_CHARACTERS = "@:=-_. ,+~"
 TAIL = 2000
+LONGEST_NAME = 200
 
 
 def file_name(identity: str) -> str:
-    """An id as a name in a file system: what could lead elsewhere is percent-encoded."""
-    name = quote(identity, safe=NAME_CHARACTERS)
-    return name.replace(".", "%2E") if set(name) <= {"."} else name[:200]
+    """An id as a name in a file system: what could lead elsewhere is percent-encoded, a long one ends with a hash."""
+    name = quote(identity, safe=NAME_CHARACTERS, errors="replace")
+    if set(name) <= {"."}:
+        return name.replace(".", "%2E")
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{name[: LONGEST_NAME - len(digest) - 1]}~{digest}"
 
 
 class AttemptLogs:
@@ -32,6 +40,7 @@ class AttemptLogs:
         self.storage = storage
         self.masking = masking
         self._sent: dict[str, int] = {}
+        self._sending = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
             (folder / name).touch()
@@ -63,25 +72,34 @@ class AttemptLogs:
         return ""
 
     def send(self) -> None:
-        """Put the files that have grown under the log URI, compressed."""
+        """Put the files that have grown under the log URI, compressed; one thread at a time, so that none goes back."""
         if self.uri is None:
             return
-        for name in FILES:
-            path = self.folder / name
-            size = path.stat().st_size
-            if self._sent.get(name) == size:
-                continue
-            with tempfile.TemporaryFile() as packed:
-                with path.open("rb") as stream, gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as archive:
-                    shutil.copyfileobj(stream, archive)
-                packed.seek(0)
-                with self.storage.create(f"{self.uri}/{name}.gz") as target:
-                    shutil.copyfileobj(packed, target)
-            self._sent[name] = size
+        with self._sending:
+            for name in FILES:
+                size = (self.folder / name).stat().st_size
+                if self._sent.get(name) != size:
+                    self._send(name)
+                    self._sent[name] = size
+
+    def _send(self, name: str) -> None:
+        with tempfile.TemporaryFile() as packed:
+            with (
+                (self.folder / name).open("rb") as stream,
+                gzip.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as archive,
+            ):
+                shutil.copyfileobj(stream, archive)
+            packed.seek(0)
+            with self.storage.create(f"{self.uri}/{name}.gz") as target:
+                shutil.copyfileobj(packed, target)
 
 
 def log_uri(pipeline_log_uri: str | None, pipeline_id: str, component: str, instance: str, attempt: str) -> str | None:
-    """`<pipelineLogUri>/<pipelineId>/<Component>/<instance id>/<attempt id>`, as the service keeps them (recorded)."""
+    """`<pipelineLogUri>/<pipelineId>/<Component>/<instance id>/<attempt id>`, as the service keeps them (recorded).
+
+    Ids are made names, as in the data directory: a slash in one must not make a folder more.
+    """
     if not pipeline_log_uri:
         return None
-    return f"{pipeline_log_uri.rstrip('/')}/{pipeline_id}/{component}/{instance}/{attempt}"
+    names = "/".join(file_name(part) for part in (pipeline_id, component, instance, attempt))
+    return f"{pipeline_log_uri.rstrip('/')}/{names}"

@@ -2,54 +2,62 @@
 
 from __future__ import annotations
 
-import contextlib
+import re
 from collections.abc import Iterable
 from typing import IO
 
 MASK = "*****"
 CHUNK = 65536
+SHORTEST_LINE = 4  # a line of a secret of several lines that is shorter than this says nothing
 
 
 class Masking:
-    """Replaces every secret of a task by `*****`."""
+    """Replaces every secret of a task by `*****`; where two could begin, the longer one counts."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self.secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        lines = {line for secret in self.secrets for line in secret.splitlines() if len(line) > 3}
-        self._encoded = sorted({s.encode() for s in (*self.secrets, *lines)}, key=len, reverse=True)
+        whole = {secret for secret in secrets if secret}
+        lines = {line for secret in whole for line in secret.splitlines() if len(line) >= SHORTEST_LINE}
+        self._encoded = sorted({text.encode("utf-8", "replace") for text in whole | lines}, key=len, reverse=True)
+        self._longest = max(map(len, self._encoded), default=0)
+        self._pattern = re.compile(b"|".join(map(re.escape, self._encoded)))
 
     @property
     def is_needed(self) -> bool:
         """Whether there is anything to mask."""
-        return bool(self.secrets)
+        return bool(self._encoded)
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        return self.data(text.encode("utf-8", "replace")).decode("utf-8", "replace") if self.secrets else text
-
-    def data(self, data: bytes) -> bytes:
-        """The bytes without secrets."""
-        for secret in self._encoded:
-            data = data.replace(secret, MASK.encode())
-        return data
+        if not self.is_needed:
+            return text
+        return self._pattern.sub(MASK.encode(), text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
     def copy(self, source: IO[bytes], target: IO[bytes]) -> None:
-        """Copy a stream without secrets; what might be the beginning of one waits for the rest."""
+        """Copy a stream without secrets; what may be the beginning of one waits for the rest."""
         held = b""
-        longest = max((len(secret) for secret in self._encoded), default=1)
-        with contextlib.suppress(ValueError):  # the file was closed: what comes from a left-over process is dropped
-            while chunk := source.read1(CHUNK):  # type: ignore[attr-defined]
-                held = self.data(held + chunk)
-                keep = self._open_end(held, longest)
-                target.write(held[: len(held) - keep])
-                target.flush()
-                held = held[len(held) - keep :]
-            target.write(held)
+        while chunk := source.read1(CHUNK):  # type: ignore[attr-defined]
+            masked, held = self._split(held + chunk)
+            target.write(masked)
             target.flush()
+        target.write(self._pattern.sub(MASK.encode(), held))
+        target.flush()
 
-    def _open_end(self, data: bytes, longest: int) -> int:
-        for length in range(min(longest - 1, len(data)), 0, -1):
-            end = data[-length:]
-            if any(secret.startswith(end) for secret in self._encoded):
-                return length
-        return 0
+    def _split(self, data: bytes) -> tuple[bytes, bytes]:
+        """What can be written, masked, and the open end, which what follows may make a secret of."""
+        parts: list[bytes] = []
+        start, end = 0, self._open_end(data, 0)
+        for match in self._pattern.finditer(data):
+            if match.start() >= end:
+                break
+            parts += (data[start : match.start()], MASK.encode())
+            start = match.end()
+            end = end if end >= start else self._open_end(data, start)
+        parts.append(data[start:end])
+        return b"".join(parts), data[end:]
+
+    def _open_end(self, data: bytes, start: int) -> int:
+        """The first place from which on all of the data is the beginning of a secret."""
+        for place in range(max(start, len(data) - self._longest + 1), len(data)):
+            if any(secret.startswith(data[place:]) for secret in self._encoded):
+                return place
+        return len(data)

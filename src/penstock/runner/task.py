@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import threading
@@ -25,7 +26,21 @@ from penstock.runner.logs import AttemptLogs, file_name, log_uri
 from penstock.runner.masking import Masking
 from penstock.runner.place import Place
 
-LONGEST_TRACE = 1000  # the service model allows 1,024 characters
+# In characters. The service model allows 1,024 in errorId and errorStackTrace and 10,240 in a field, and sets no limit
+# for errorMessage; a string's length there counts characters, and some are not allowed at all.
+LONGEST_TRACE = 1000
+LONGEST_MESSAGE = 10_000
+LONGEST_FIELD = 10_240
+LONGEST_ID = 256
+_NOT_SENT = re.compile(r"[^\t\r\n\u0020-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
+
+
+def sendable(text: str, longest: int, *, is_end_kept: bool = False) -> str:
+    """The text without characters that the service model forbids, and no longer than allowed."""
+    text = _NOT_SENT.sub("\N{REPLACEMENT CHARACTER}", text)
+    if len(text) <= longest:
+        return text
+    return "…" + text[len(text) - longest + 1 :] if is_end_kept else text[: longest - 1] + "…"
 
 
 @dataclass
@@ -75,7 +90,12 @@ class Task:
 
     def report(self, fields: Mapping[str, str]) -> None:
         """Keep fields for the next report of progress."""
-        self.fields.update({key: self.masking.text(value) for key, value in fields.items()})
+        self.fields.update(
+            {
+                sendable(self.masking.text(key), LONGEST_ID): sendable(self.masking.text(value), LONGEST_FIELD)
+                for key, value in fields.items()
+            }
+        )
 
     def run(self, catalogue: Catalogue) -> dict[str, str]:
         """Run the attempt; gives the parameters of SetTaskStatus. Raises WorkStopped."""
@@ -133,12 +153,18 @@ class Task:
         self.logs.write(f"Failed: {message}" if is_explained else f"Failed: {message}\n{trace}")
         if isinstance(error, WorkFailed):
             trace = self.logs.tail()
-        return {
-            "taskStatus": "FAILED",
-            "errorId": "ActivityFailed" if isinstance(error, WorkFailed) else type(error).__name__,
-            "errorMessage": message,
-            "errorStackTrace": self.masking.text(trace)[-LONGEST_TRACE:],
-        }
+        error_id = "ActivityFailed" if isinstance(error, WorkFailed) else type(error).__name__
+        return failure(error_id, message, self.masking.text(trace))
+
+
+def failure(error_id: str, message: str, trace: str = "") -> dict[str, str]:
+    """The parameters of SetTaskStatus for a failed task, within the service model's limits."""
+    told = {
+        "taskStatus": "FAILED",
+        "errorId": sendable(error_id, LONGEST_ID),
+        "errorMessage": sendable(message, LONGEST_MESSAGE),
+    }
+    return told | ({"errorStackTrace": sendable(trace, LONGEST_TRACE, is_end_kept=True)} if trace else {})
 
 
 def _is_user_error(error: Exception) -> bool:
