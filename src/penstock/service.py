@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import configparser
 import logging
 import os
 import socket
 import threading
 import time
 import uuid
-from dataclasses import replace
 from functools import partial
 
 import uvicorn
 
 from penstock.api.application import Application
 from penstock.api.tasks import new_key
-from penstock.cli.credentials import FILE, data_pipeline_client
+from penstock.cli.credentials import FILE, NoCredentials, data_pipeline_client, read_credentials
 from penstock.cli.service import ServiceNotStarted, ServiceOptions
 from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
@@ -27,7 +25,7 @@ from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment
 from penstock.runner.place import LOOPBACK, Place
 from penstock.runner.runner import Pace, Runner
-from penstock.settings import Settings, SettingsError, load_settings
+from penstock.settings import EngineSettings, Settings, SettingsError, load_settings
 from penstock.store.database import StoreError, open_store
 from penstock.store.secrets import MasterKeyError, Secrets
 from penstock.wire.sigv4 import Credentials
@@ -35,6 +33,7 @@ from penstock.wire.sigv4 import Credentials
 SYSTEM_TASKS = 4
 START_SECONDS = 20.0
 REGION = "us-east-1"
+RUN_DEFAULTS = EngineSettings(retry_delay=0.0, precondition_interval=2.0)  # somebody waits for the end of a run
 
 
 class EmbeddedService:
@@ -43,18 +42,18 @@ class EmbeddedService:
     def __init__(self, options: ServiceOptions) -> None:
         self.options = options
         self._check_host()
-        self._make_data_dir()
         self.owner = f"run:{uuid.uuid4()}" if options.is_run else ""
         try:
             self.settings = _settings(options)
             self._socket = _listen(options.host, options.port)
+            self._make_data_dir()
             store = open_store(options.store, options.data_dir)
             self.engine = Engine(
                 store, load_catalogue(), SystemClock(), self.settings, Secrets(options.data_dir), self.owner
             )
             self.credentials = self._own_key() if options.is_run else self._shared_key()
             system = self._add_key("system", "the service's own runner")
-        except (SettingsError, StoreError, MasterKeyError) as error:
+        except (SettingsError, StoreError, MasterKeyError, NoCredentials) as error:
             raise ServiceNotStarted(str(error)) from error
         host, port = self._socket.getsockname()[:2]
         self.endpoint = f"http://{host}:{port}"
@@ -117,6 +116,11 @@ class EmbeddedService:
                 tx.execute("release_pipelines", owner=self.owner)
         self.engine.store.close()
 
+    def kill(self) -> None:
+        """End the commands of all tasks at once; resources' runners read the end of their pipe and follow."""
+        for runner in self._runners:
+            runner.kill()
+
     def _check_host(self) -> None:
         if self.options.host not in LOOPBACK:
             raise ServiceNotStarted(
@@ -164,16 +168,9 @@ class EmbeddedService:
     def _shared_key(self) -> Credentials:
         """The key of the data directory's credentials file, which a first start makes."""
         path = self.options.data_dir / FILE
-        parser = configparser.RawConfigParser()
-        parser.read(path)
-        if parser.has_option("default", "aws_secret_access_key"):
-            found = Credentials(
-                parser.get("default", "aws_access_key_id"), parser.get("default", "aws_secret_access_key")
-            )
-            with self.engine.store.snapshot() as tx:
-                if tx.one("key_by_id", access_key=found.access_key) is not None:
-                    return found
-            self._insert_key(found.access_key, found.secret_key, "admin", "first key", None)
+        found = read_credentials(path)
+        if found is not None:
+            self._insert_key(found.access_key, found.secret_key, "admin", "first key", None)  # unless it is there
             return found
         made = self._add_key("admin", "first key")
         text = (
@@ -182,6 +179,7 @@ class EmbeddedService:
         )
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(descriptor, 0o600)  # it may have been there with another mode
             stream.write(text)
         return made
 
@@ -210,11 +208,10 @@ class EmbeddedService:
 
 
 def _settings(options: ServiceOptions) -> Settings:
-    settings = load_settings(options.config)
     if not options.is_run:
-        return settings
+        return load_settings(options.config)
     logging.getLogger("penstock").setLevel(logging.ERROR)
-    return replace(settings, engine=replace(settings.engine, retry_delay=0.0, precondition_interval=2.0))
+    return load_settings(options.config, RUN_DEFAULTS)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,11 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
 
 
-def load_settings(path: Path | None) -> Settings:
-    """Read a settings file; without one everything has its default. Raises SettingsError."""
+def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> Settings:
+    """Read a settings file; what it does not say has its default. Raises SettingsError."""
+    defaults = defaults or EngineSettings()
     if path is None:
-        return Settings()
+        return Settings(engine=defaults)
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -59,7 +60,7 @@ def load_settings(path: Path | None) -> Settings:
         name: DatabaseSetting(**_table(path, f'databases."{name}"', table, DatabaseSetting, required={"url"}))
         for name, table in _as_table(path, "databases", document.get("databases", {})).items()
     }
-    engine = EngineSettings(**_table(path, "engine", document.get("engine", {}), EngineSettings))
+    engine = replace(defaults, **_table(path, "engine", document.get("engine", {}), EngineSettings))
     return Settings(databases, engine)
 
 

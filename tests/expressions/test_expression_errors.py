@@ -20,9 +20,7 @@ def error_of(text: str, fields: Fields | None = None) -> ExpressionError:
 
 def test_an_error_shows_the_line_with_a_caret_below_the_place_and_the_remedy() -> None:
     error = error_of("first\n\tcopy #{1 / 0} now\r\nlast")
-    assert str(error) == (
-        "This divides by zero.\n    \tcopy #{1 / 0} now\n    \t         ^\nDivide by something else."
-    )
+    assert str(error) == ("This divides by zero.\n    \tcopy #{1 / 0} now\n    \t         ^\nDivide by something else.")
 
 
 def test_a_place_at_the_end_of_the_text_gets_its_caret() -> None:

@@ -65,9 +65,7 @@ def test_positions_do_not_count_when_trees_are_compared() -> None:
         ("#{1 + 'a'}", []),
     ],
 )
-def test_names_lists_every_path_once_in_order_of_first_use(
-    text: str, expected: list[tuple[str, ...]]
-) -> None:
+def test_names_lists_every_path_once_in_order_of_first_use(text: str, expected: list[tuple[str, ...]]) -> None:
     assert names(parse(text)) == expected
 
 

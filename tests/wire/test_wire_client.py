@@ -120,9 +120,7 @@ def test_an_endpoint_may_have_a_path(service: Service):
     client.close()
     path, headers, body = service.seen[0]
     assert path == "/behind/proxy"
-    verify(
-        "POST", path, "", headers, body, parse_authorization(headers), "a secret", NOW, service="datapipeline"
-    )
+    verify("POST", path, "", headers, body, parse_authorization(headers), "a secret", NOW, service="datapipeline")
 
 
 def test_the_clock_is_the_systems_unless_one_is_given(service: Service):
@@ -179,9 +177,7 @@ def test_a_connection_that_the_server_closes_after_its_answer_is_not_kept(servic
     assert len(service.connections) == 2
 
 
-def test_a_kept_connection_that_is_closed_on_the_next_request_is_replaced_silently(
-    service: Service, client: Client
-):
+def test_a_kept_connection_that_is_closed_on_the_next_request_is_replaced_silently(service: Service, client: Client):
     service.behave = then(well, drop, well)
     client.call("ListPipelines")
     client.call("ListPipelines")
@@ -197,9 +193,7 @@ def test_a_request_is_sent_again_only_once(service: Service, client: Client):
     assert len(service.seen) == 3
 
 
-def test_a_new_connection_that_is_closed_without_an_answer_is_not_tried_again(
-    service: Service, client: Client
-):
+def test_a_new_connection_that_is_closed_without_an_answer_is_not_tried_again(service: Service, client: Client):
     service.behave = drop
     with pytest.raises(ConnectionFailed, match="Remote end closed connection without response"):
         client.call("ListPipelines")
@@ -337,9 +331,7 @@ def certificate(tmp_path: Path) -> Path:
     )
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     path = tmp_path / "certificate.pem"
-    path.write_bytes(
-        key.private_bytes(encoding, form, serialization.NoEncryption()) + built.public_bytes(encoding)
-    )
+    path.write_bytes(key.private_bytes(encoding, form, serialization.NoEncryption()) + built.public_bytes(encoding))
     return path
 
 

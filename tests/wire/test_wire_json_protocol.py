@@ -121,10 +121,7 @@ def test_every_input_and_output_of_data_pipeline_comes_back_as_it_was(operation:
     def round_trip(data: st.DataObject) -> None:
         if shapes.input:
             parameters = data.draw(values(PIPELINES, ShapeRef(shapes.input.name)))
-            assert (
-                decode_input(PIPELINES, operation, encode_input(PIPELINES, operation, parameters))
-                == parameters
-            )
+            assert decode_input(PIPELINES, operation, encode_input(PIPELINES, operation, parameters)) == parameters
         if shapes.output:
             answer = data.draw(values(PIPELINES, ShapeRef(shapes.output.name)))
             assert decode_output(PIPELINES, operation, encode_output(PIPELINES, operation, answer)) == answer
@@ -223,9 +220,7 @@ def test_numbers_that_json_cannot_say_are_texts():
     assert math.isnan(decode_input(KINDS, "Keep", b'{"number":"NaN"}')["number"])
 
 
-@pytest.mark.parametrize(
-    "body", [b'{"number":NaN}', b'{"number":1e999}', b'{"number":"1"}', b'{"number":true}']
-)
+@pytest.mark.parametrize("body", [b'{"number":NaN}', b'{"number":1e999}', b'{"number":"1"}', b'{"number":true}'])
 def test_what_is_not_a_number_is_refused(body: bytes):
     with pytest.raises(ProtocolError, match="SerializationException"):
         decode_input(KINDS, "Keep", body)
@@ -236,9 +231,7 @@ def test_whole_numbers_keep_to_their_size():
         "size": 5,
         "count": 2**63 - 1,
     }
-    with pytest.raises(
-        ProtocolError, match="'size' must be a whole number from -2147483648 to 2147483647, not"
-    ):
+    with pytest.raises(ProtocolError, match="'size' must be a whole number from -2147483648 to 2147483647, not"):
         decode_input(KINDS, "Keep", b'{"size":2147483648}')
     with pytest.raises(ProtocolError, match=r"Value at 'size' must be a whole number, not the number 1.5"):
         decode_input(KINDS, "Keep", b'{"size":1.5}')
@@ -308,9 +301,7 @@ def test_no_body_whatever_brings_decoding_down(body: bytes):
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3),
         lambda held: (
             st.lists(held, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["pipelineObjects", "fields", "id", "key", "x"]), held, max_size=3
-            )
+            | st.dictionaries(st.sampled_from(["pipelineObjects", "fields", "id", "key", "x"]), held, max_size=3)
         ),
         max_leaves=8,
     )

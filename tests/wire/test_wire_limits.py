@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from penstock.wire.errors import ProtocolError
 from penstock.wire.json_protocol import decode_input
 from penstock.wire.limits import problems
-from penstock.wire.model import ServiceModel, load_botocore_model, read_model
+from penstock.wire.model import ServiceModel, concealing, load_botocore_model, read_model
 
 PIPELINES = load_botocore_model("datapipeline")
 
@@ -83,12 +83,7 @@ def test_a_character_that_the_pattern_does_not_allow_is_pointed_at():
 @given(st.characters())
 def test_the_pattern_of_data_pipelines_strings_allows_what_javas_does(character: str):
     code = ord(character)
-    allowed = (
-        code in (9, 10, 13)
-        or 0x20 <= code <= 0xD7FF
-        or 0xE000 <= code <= 0xFFFD
-        or 0x10000 <= code <= 0x10FFFF
-    )
+    allowed = code in (9, 10, 13) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or 0x10000 <= code <= 0x10FFFF
     found = problems(PIPELINES, PIPELINES.shapes["id"], character)
     assert (found == []) == allowed
 
@@ -202,9 +197,7 @@ def test_letters_and_digits_of_patterns_are_javas():
 
 
 def test_checking_a_definition_of_250_objects_is_quick():
-    fields = [
-        {"key": f"field{n}", "stringValue": "#{node.name} ran at #{@scheduledStartTime}"} for n in range(10)
-    ]
+    fields = [{"key": f"field{n}", "stringValue": "#{node.name} ran at #{@scheduledStartTime}"} for n in range(10)]
     objects = [{"id": f"Activity{n}", "name": f"Activity{n}", "fields": fields} for n in range(250)]
     body = json.dumps({"pipelineId": "df-1", "pipelineObjects": objects}).encode()
     decode_input(PIPELINES, "PutPipelineDefinition", body)
@@ -214,3 +207,43 @@ def test_checking_a_definition_of_250_objects_is_quick():
         decode_input(PIPELINES, "PutPipelineDefinition", body)
         taken.append(time.perf_counter() - begun)
     assert min(taken) < 0.05
+
+
+def test_no_error_shows_what_is_sensitive():
+    model = concealing(load_botocore_model("datapipeline"), ["fieldStringValue"])
+
+    def said(value: object) -> str:
+        body = {
+            "pipelineId": "df-1",
+            "pipelineObjects": [{"id": "i", "name": "n", "fields": [{"key": "*password", "stringValue": value}]}],
+        }
+        with pytest.raises(ProtocolError) as refused:
+            decode_input(model, "PutPipelineDefinition", json.dumps(body).encode())
+        return refused.value.message
+
+    where = "at 'pipelineObjects[0].fields[0].stringValue'"
+    assert said("hunter2" * 2000) == (
+        f"1 validation error detected: Value {where} failed to satisfy constraint: "
+        "Member must have length less than or equal to 10240"
+    )
+    assert f"Value {where} failed to satisfy constraint: Member must satisfy regular" in said("hunter2\0")
+    assert said(4728) == f"Value {where} must be a string, not a number"
+    assert said(["hunter2"]) == f"Value {where} must be a string, not a list"
+
+
+def test_a_text_in_the_place_of_an_object_is_not_shown():
+    body = b'{"pipelineId":"df-1","pipelineObjects":["hunter2", {"id":"i","name":"n","fields":"hunter2"}]}'
+    with pytest.raises(ProtocolError) as refused:
+        decode_input(load_botocore_model("datapipeline"), "PutPipelineDefinition", body)
+    assert refused.value.message == (
+        "Value at 'pipelineObjects[0]' must be an object, not a string; "
+        "Value at 'pipelineObjects[1].fields' must be a list, not a string"
+    )
+
+
+def test_a_model_that_conceals_is_a_model_of_its_own():
+    model = load_botocore_model("datapipeline")
+    assert not model.shapes["fieldStringValue"].sensitive
+    assert concealing(model, ["fieldStringValue"]).shapes["fieldStringValue"].sensitive
+    with pytest.raises(KeyError):
+        concealing(model, ["no such shape"])

@@ -76,9 +76,7 @@ def special(model: ServiceModel, operation: str, value: dict[str, Any]) -> dict[
 
 
 @pytest.mark.parametrize(("model", "operation", "case"), cases("input"))
-def test_a_request_is_written_and_read_as_the_vectors_say(
-    model: ServiceModel, operation: str, case: dict[str, Any]
-):
+def test_a_request_is_written_and_read_as_the_vectors_say(model: ServiceModel, operation: str, case: dict[str, Any]):
     parameters = case["params"]
     if model.operations[operation].input:
         parameters = special(model, operation, parameters)
@@ -94,9 +92,7 @@ def test_a_request_is_written_and_read_as_the_vectors_say(
 
 
 @pytest.mark.parametrize(("model", "operation", "case"), cases("output"))
-def test_an_answer_is_read_and_written_as_the_vectors_say(
-    model: ServiceModel, operation: str, case: dict[str, Any]
-):
+def test_an_answer_is_read_and_written_as_the_vectors_say(model: ServiceModel, operation: str, case: dict[str, Any]):
     response = case["response"]
     body = response.get("body", "").encode()
     if "error" in case:

@@ -7,12 +7,13 @@ from datetime import timedelta
 from penstock.api.call import Answer, Call, Request, find_pipeline, invalid, stored_definition
 from penstock.clock import from_ms, ms_to_field, to_ms
 from penstock.definition.api_form import values_from_api
-from penstock.definition.model import Values
+from penstock.definition.model import Definition, Values, is_secret
 from penstock.definition.validate import validate
 from penstock.engine import activation as engine_activation
 from penstock.engine.plan import values_of
 from penstock.engine.turn import Turn
 from penstock.store.rows import Activation, Pipeline, read
+from penstock.store.secrets import MASK
 
 BACKFILL_AFTER = timedelta(days=1)  # the guide: schedules, backfill tasks
 
@@ -24,14 +25,12 @@ def activate_pipeline(call: Call, request: Request) -> Answer:
         stored = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
         if stored is None:
             raise invalid("Pipeline definition is empty: ")
-        given = values_from_api(request.get("parameterValues", ()))
-        if not given and pipeline.activation:
-            given = _last_values(call, turn, pipeline)
+        given = _given_values(call, turn, pipeline, stored[0], values_from_api(request.get("parameterValues", ())))
         verdict = validate(call.engine.secrets.reveal_definition(stored[0]), call.engine.catalogue, given)
         if stored[1] or verdict.errors:
             texts = "; ".join(f"{p.object_id}: {p.text}" if p.object_id else p.text for p in verdict.errors)
             raise invalid(f"The pipeline definition has errors: {texts or 'put it again to see them'}")
-        sealed = call.engine.secrets.encrypt_values(given, stored[0].values)
+        sealed = call.engine.secrets.encrypt_values(given, {})
         start = request.get("startTimestamp")
         start_at = to_ms(start) if start is not None else None
         is_first = pipeline.activation == 0
@@ -43,11 +42,36 @@ def activate_pipeline(call: Call, request: Request) -> Answer:
     return {}
 
 
-def _last_values(call: Call, turn: Turn, pipeline: Pipeline) -> Values:
+def _given_values(call: Call, turn: Turn, pipeline: Pipeline, definition: Definition, given: Values) -> Values:
+    """The values of this activation, in clear: those given, else the last activation's.
+
+    `*****` stands for the stored value. What was put since the last activation wins over that one's values.
+    """
+    last, version = _last_values(call, turn, pipeline)
+    if not given:
+        is_newer = pipeline.latest_version != version
+        return {key: values for key, values in last.items() if not (is_newer and key in definition.values)}
+    known = {**last, **call.engine.secrets.reveal_values(definition.values)}
+    chosen: dict[str, tuple[str, ...]] = {}
+    for identity, values in given.items():
+        if not is_secret(identity) or MASK not in values:
+            chosen[identity] = values
+        elif len(values) > 1:
+            raise invalid(f"The value of '{identity}' has '{MASK}' among other values; give all of them, or '{MASK}'.")
+        elif identity in known:
+            chosen[identity] = known[identity]
+        elif identity not in definition.parameters or not definition.parameters[identity].attributes.get("default"):
+            raise invalid(f"The value of '{identity}' is '{MASK}', but no value is stored for it.")
+    return chosen
+
+
+def _last_values(call: Call, turn: Turn, pipeline: Pipeline) -> tuple[Values, int]:
+    """The values of the last activation, in clear, and its version."""
     row = turn.tx.one("activation_by_number", pipeline_id=pipeline.pipeline_id, number=pipeline.activation)
     if row is None:
-        return {}
-    return call.engine.secrets.reveal_values(values_of(read(Activation, row)))
+        return {}, 0
+    activation = read(Activation, row)
+    return call.engine.secrets.reveal_values(values_of(activation)), activation.version
 
 
 def _guard_backfill(turn: Turn, pipeline: Pipeline, done: Activation) -> None:

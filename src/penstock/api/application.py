@@ -20,14 +20,16 @@ from penstock.engine.engine import Engine
 from penstock.store.rows import AccessKey, read
 from penstock.wire.errors import ServiceError
 from penstock.wire.json_protocol import decode_input, encode_error, encode_output
-from penstock.wire.model import ServiceModel, load_botocore_model, load_model
+from penstock.wire.model import ServiceModel, concealing, load_botocore_model, load_model
 from penstock.wire.sigv4 import parse_authorization, unknown_access_key, verify
 
 LOG = logging.getLogger(__name__)
 LARGEST_BODY = 24 * 1024 * 1024
 THREADS = 16
+LONGEST_POLL = 50.0  # seconds: boto3 gives up reading after 60
 LOOK_AGAIN = 5.0  # seconds: another process on the same store may have made a task
 MODULES: tuple[ModuleType, ...] = (pipelines, definitions, activation, objects, tasks, own)
+MAY_BE_SECRET = ("fieldStringValue", "attributeValueString", "longString")  # shapes whose values no error shows
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 Scope = MutableMapping[str, Any]
@@ -39,7 +41,7 @@ Function = Callable[[Call, Request], Answer | None]
 def operations() -> Mapping[str, tuple[ServiceModel, Mapping[str, Function]]]:
     """Both service models by target prefix, each operation with the function of its name in this room."""
     found: dict[str, tuple[ServiceModel, Mapping[str, Function]]] = {}
-    for model in (load_botocore_model("datapipeline"), penstock_model()):
+    for model in (concealing(load_botocore_model("datapipeline"), MAY_BE_SECRET), penstock_model()):
         functions: dict[str, Function] = {}
         for operation in model.operations:
             name = _WORD.sub("_", operation).lower()
@@ -51,6 +53,17 @@ def operations() -> Mapping[str, tuple[ServiceModel, Mapping[str, Function]]]:
 def penstock_model() -> ServiceModel:
     """The model of our own operations."""
     return load_model(files("penstock") / "models" / "penstock" / "2026-11-20" / "service-2.json")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A request whose signature, operation and body are as they must be."""
+
+    model: ServiceModel
+    operation: str
+    function: Function
+    call: Call
+    request: Request
 
 
 @dataclass
@@ -72,14 +85,22 @@ class Waiters:
             waiting.remove(event)
         if not waiting:
             self._waiting.pop(group, None)
+        elif event.is_set():
+            self.wake({group})
 
     def wake(self, groups: set[str]) -> None:
-        """Wake one waiter of each group."""
+        """Wake one waiter of each group; one that gets a task wakes the next, since there may be more tasks."""
         for group in groups:
             for event in self._waiting.get(group, []):
                 if not event.is_set():
                     event.set()
                     break
+
+    def wake_all(self) -> None:
+        """Wake every waiter."""
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
 
 
 class Application:
@@ -107,12 +128,7 @@ class Application:
         """Answer the long polls that wait, so that the server can end."""
         self._closing = True
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake_all)
-
-    def _wake_all(self) -> None:
-        for events in list(self.waiters._waiting.values()):
-            for event in events:
-                event.set()
+            self._loop.call_soon_threadsafe(self.waiters.wake_all)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -138,22 +154,29 @@ class Application:
 
     async def _answer(self, scope: Scope, receive: Receive, body: bytes) -> bytes | None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if headers.get("x-amz-target", "").endswith(".PollForTask"):
+            accepted = await self._run(self._accept, scope, headers, body)
+            answer = await self._long_poll(accepted, receive)
+            return None if answer is None else encode_output(accepted.model, accepted.operation, answer)
+        answered: bytes = await self._run(self._perform, scope, headers, body)
+        return answered
+
+    def _perform(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> bytes:
+        accepted = self._accept(scope, headers, body)
+        answer = accepted.function(accepted.call, accepted.request)
+        return encode_output(accepted.model, accepted.operation, answer or {})
+
+    def _accept(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> Accepted:
+        """Who calls is looked at before what is called, and the body last."""
         prefix, _, operation = headers.get("x-amz-target", "").partition(".")
         model, functions = self.operations.get(prefix, (None, {}))
         if scope["method"] != "POST" or scope["path"] != "/" or model is None or operation not in functions:
-            await self._run(self._authenticate, scope, headers, body, "datapipeline")
-            raise ServiceError("UnknownOperationException", f"There is no operation '{prefix}.{operation}'.")
-        key = await self._run(self._authenticate, scope, headers, body, model.signing_name)
+            self._authenticate(scope, headers, body, model.signing_name if model else "datapipeline")
+            raise ServiceError("UnknownOperationException", f"There is no operation '{prefix[:60]}.{operation[:60]}'.")
+        key = self._authenticate(scope, headers, body, model.signing_name)
         check_operation(key, operation)
         request = decode_input(model, operation, body)
-        call = Call(self.engine, key)
-        if operation == "PollForTask":
-            answer = await self._long_poll(functions[operation], call, request, receive)
-            if answer is None:
-                return None
-        else:
-            answer = await self._run(functions[operation], call, request)
-        return encode_output(model, operation, answer or {})
+        return Accepted(model, operation, functions[operation], Call(self.engine, key), request)
 
     def _authenticate(self, scope: Scope, headers: Mapping[str, str], body: bytes, service: str) -> AccessKey:
         signed = parse_authorization(headers)
@@ -177,21 +200,22 @@ class Application:
         )
         return key
 
-    async def _long_poll(self, function: Function, call: Call, request: Request, receive: Receive) -> Answer | None:
+    async def _long_poll(self, accepted: Accepted, receive: Receive) -> Answer | None:
         """Wait for a task without holding a thread; a caller that has gone is handed nothing."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.engine.settings.engine.long_poll
+        deadline = loop.time() + min(self.engine.settings.engine.long_poll, LONGEST_POLL)
         gone = asyncio.ensure_future(_disconnected(receive))
-        group = request["workerGroup"]
+        group = accepted.request["workerGroup"]
         event = self.waiters.add(group)
         try:
-            while True:
-                if gone.done():
-                    self.waiters.wake({group})
-                    return None
+            while not gone.done():
                 event.clear()
-                answer: Answer | None = await self._run(function, call, request)
+                answer: Answer | None = await self._run(accepted.function, accepted.call, accepted.request)
                 if answer is not None:
+                    event.set()  # there may be more tasks: the next one looks as well
+                    if gone.done() and answer:
+                        await self._run(tasks.hand_back, accepted.call, answer["taskObject"]["taskId"])
+                        return None
                     return answer
                 remaining = deadline - loop.time()
                 if remaining <= 0 or self._closing:
@@ -199,6 +223,7 @@ class Application:
                 waiting = asyncio.ensure_future(event.wait())
                 await asyncio.wait({waiting, gone}, timeout=min(remaining, LOOK_AGAIN), return_when="FIRST_COMPLETED")
                 waiting.cancel()
+            return None
         finally:
             gone.cancel()
             self.waiters.remove(group, event)

@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from penstock.api.call import Answer, Call, Request, active_version, find_pipeline, invalid, stored_definition
 from penstock.definition.api_form import definition_from_api, definition_to_api
 from penstock.definition.file_form import to_file_form
-from penstock.definition.model import Definition
+from penstock.definition.model import Definition, FieldValue, is_secret, is_user_field
 from penstock.definition.problems import Problem
 from penstock.definition.validate import validate
-from penstock.engine.turn import Turn
 from penstock.store.secrets import MASK, masked
 
 LONGEST_MESSAGE = 10_000
+LONGEST_VERSION = 15  # digits: a version has fewer, and the store's numbers have 18
 
 
 def put_pipeline_definition(call: Call, request: Request) -> Answer:
     """Keep a definition, also one with errors; it replaces a version that was never activated."""
     definition = _read(request)
-    for obj in definition.objects.values():
-        for key, values in obj.fields.items():
-            if "" in values and not key.startswith("my"):
-                raise invalid(f"The field '{key}' of object '{obj.id}' is empty.")
     with call.engine.turn(request["pipelineId"]) as turn:
         pipeline = find_pipeline(call, turn, request["pipelineId"])
-        verdict = validate(
-            _with_known_secrets(call, turn, pipeline.pipeline_id, pipeline.latest_version, definition),
-            call.engine.catalogue,
-            complete=False,
-        )
         earlier = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
-        version = pipeline.latest_version
-        if earlier is None or not _is_same(call, definition, earlier[0]):
+        sealed = _sealed(call, definition, earlier[0] if earlier else None)
+        clear = call.engine.secrets.reveal_definition(sealed)
+        verdict = validate(clear, call.engine.catalogue, complete=False)
+        errored = bool(verdict.errors)
+        if earlier is None or earlier[1] != errored or not _is_same(call, clear, earlier[0]):
             version = active_version(turn, pipeline) + 1
-            sealed = call.engine.secrets.encrypt_definition(definition, earlier[0] if earlier else None)
             turn.tx.execute(
                 "put_definition",
                 pipeline_id=pipeline.pipeline_id,
                 version=version,
                 body=json.dumps(to_file_form(sealed)),
-                errored=int(bool(verdict.errors)),
+                errored=int(errored),
                 created_at=turn.now,
                 created_by=call.by,
             )
@@ -49,51 +42,62 @@ def put_pipeline_definition(call: Call, request: Request) -> Answer:
     return verdict_answer(verdict.errors, verdict.warnings)
 
 
-def _with_known_secrets(call: Call, turn: Turn, pipeline_id: str, version: int, definition: Definition) -> Definition:
-    """`*****` that nothing is known for is an error of the caller: it would be stored as the secret."""
-    earlier = stored_definition(turn, pipeline_id, version)
+def _sealed(call: Call, definition: Definition, earlier: Definition | None) -> Definition:
+    """The definition with secrets encrypted and stored ones in the place of `*****`; refuses one that stands for none.
+
+    It would be stored as the secret itself.
+    """
+    before = earlier or Definition()
     for obj in definition.objects.values():
-        before = earlier[0].objects.get(obj.id) if earlier else None
+        old = before.objects[obj.id].fields if obj.id in before.objects else {}
         for key, values in obj.fields.items():
-            if key.startswith("*") and MASK in values and not (before and before.fields.get(key)):
-                raise invalid(f"The field '{key}' of object '{obj.id}' is '{MASK}', but no value is stored for it.")
-    return definition
-
-
-def _is_same(call: Call, definition: Definition, stored: Definition) -> bool:
-    """Whether a put brings nothing new; `*****` stands for the stored secret."""
-    if to_file_form(masked(definition)) != to_file_form(masked(stored)):
-        return False
-    reveal = call.engine.secrets.reveal
-    pairs = [
-        (value, before)
-        for obj in definition.objects.values()
-        for key, values in obj.fields.items()
-        if key.startswith("*")
-        for value, before in zip(values, stored.objects[obj.id].fields[key], strict=False)
-    ]
+            if is_secret(key):
+                _check_masks(f"The field '{key}' of object '{obj.id}'", values, old.get(key, ()))
     for identity, values in definition.values.items():
-        if identity.startswith("*"):
-            pairs.extend(zip(values, stored.values[identity], strict=False))
+        if is_secret(identity):
+            _check_masks(f"The value of '{identity}'", values, before.values.get(identity, ()))
     for parameter in definition.parameters.values():
-        if parameter.id.startswith("*"):
-            old = stored.parameters[parameter.id].attributes
-            pairs.extend(zip(parameter.attributes.get("default", ()), old.get("default", ()), strict=False))
-    return all(value == MASK or not isinstance(before, str) or value == reveal(before) for value, before in pairs)
+        if is_secret(parameter.id):
+            known = before.parameters[parameter.id].attributes if parameter.id in before.parameters else {}
+            values = parameter.attributes.get("default", ())
+            _check_masks(f"The default of '{parameter.id}'", values, known.get("default", ()))
+    return call.engine.secrets.encrypt_definition(definition, earlier)
+
+
+def _check_masks(what: str, values: Sequence[FieldValue], stored: Sequence[FieldValue]) -> None:
+    """One `*****` stands for all stored values, and is no part of a list."""
+    if MASK in values and len(values) > 1:
+        raise invalid(f"{what} has '{MASK}' among other values; give all of them, or '{MASK}' alone to keep them all.")
+    if MASK in values and not stored:
+        raise invalid(f"{what} is '{MASK}', but no value is stored for it.")
+
+
+def _is_same(call: Call, clear: Definition, stored: Definition) -> bool:
+    """Whether a put brings nothing new."""
+    return to_file_form(clear) == to_file_form(call.engine.secrets.reveal_definition(stored))
 
 
 def validate_pipeline_definition(call: Call, request: Request) -> Answer:
     """Check a definition without keeping it."""
+    definition = _read(request)
     with call.engine.reading() as turn:
-        find_pipeline(call, turn, request["pipelineId"])
-    verdict = validate(_read(request), call.engine.catalogue, complete=False)
+        pipeline = find_pipeline(call, turn, request["pipelineId"])
+        earlier = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
+    sealed = _sealed(call, definition, earlier[0] if earlier else None)
+    verdict = validate(call.engine.secrets.reveal_definition(sealed), call.engine.catalogue, complete=False)
     return verdict_answer(verdict.errors, verdict.warnings)
 
 
 def _read(request: Request) -> Definition:
-    return definition_from_api(
+    """The definition of a request; refuses empty fields, as the service does, but user-defined ones."""
+    definition = definition_from_api(
         request["pipelineObjects"], request.get("parameterObjects", ()), request.get("parameterValues", ())
     )
+    for obj in definition.objects.values():
+        for key, values in obj.fields.items():
+            if "" in values and not is_user_field(key):
+                raise invalid(f"The field '{key}' of object '{obj.id}' is empty.")
+    return definition
 
 
 def verdict_answer(errors: Iterable[Problem], warnings: Iterable[Problem]) -> Answer:
@@ -123,7 +127,7 @@ def get_pipeline_definition(call: Call, request: Request) -> Answer:
         elif wanted.lower() == "active":
             version = active_version(turn, pipeline)
         elif wanted.isascii() and wanted.isdecimal():
-            version = int(wanted)
+            version = int(wanted) if len(wanted) <= LONGEST_VERSION else 0
         else:
             raise invalid(f"The version '{wanted}' is not known; give latest, active or a number.")
         stored = stored_definition(turn, pipeline.pipeline_id, version)

@@ -17,6 +17,28 @@ from penstock.store.secrets import masked_object
 
 FieldMap = dict[str, tuple[FieldValue, ...]]
 
+_OF_ROWS = (
+    "id",
+    "@id",
+    "name",
+    "@sphere",
+    "@pipelineId",
+    "@status",
+    "@creationTime",
+    "@actualStartTime",
+    "@actualEndTime",
+)
+INSTANCE_ROW = frozenset(
+    (
+        *_OF_ROWS,
+        *("parent", "@componentParent", "@version", "@scheduledStartTime", "@scheduledEndTime", "@finishedTime"),
+        *("@attemptCount", "@triesLeft", "@headAttempt", "@cascadeFailedOn"),
+    )
+)
+"""The fields that `runtime_fields` has if an instance has them."""
+ATTEMPT_ROW = frozenset((*_OF_ROWS, "@instanceParent"))
+"""The fields that `attempt_fields` has if an attempt has them."""
+
 
 def _fields(**values: str | int | Ref | None) -> FieldMap:
     """Fields of one value each; None is left out, and a leading underscore stands for `@`."""
@@ -71,7 +93,7 @@ def runtime_fields(instance: Instance, plan: Plan) -> FieldMap:
         _scheduledStartTime=ms_to_field(instance.scheduled_start),
         _scheduledEndTime=ms_to_field(instance.scheduled_end),
         _creationTime=ms_to_field(instance.created_at),
-        _actualStartTime=_time(instance.started_at),
+        _actualStartTime=_time(_taken_up_at(instance)),
         _actualEndTime=_time(instance.ended_at),
         _finishedTime=_time(instance.ended_at),
         _attemptCount=instance.attempt_count,
@@ -83,6 +105,13 @@ def runtime_fields(instance: Instance, plan: Plan) -> FieldMap:
         errorStackTrace=instance.error_stack_trace,
         cancellationReason=instance.cancellation_reason,
     )
+
+
+def _taken_up_at(instance: Instance) -> int | None:
+    """When an instance began to run; while it waits, when it was taken up (recorded: `list-runs` finds it by that)."""
+    if instance.started_at is not None or instance.status == "SKIPPED":
+        return instance.started_at
+    return instance.created_at
 
 
 def instance_object(turn: Turn, instance: Instance, *, evaluate: bool) -> PipelineObject:
@@ -106,7 +135,7 @@ def instance_object(turn: Turn, instance: Instance, *, evaluate: bool) -> Pipeli
         fields["@waitingOn"] = tuple(Ref(identity) for identity in waits)
     if instance.node:
         fields["node"] = (Ref(entries[instance.instance_id].node or instance.node),)
-    if instance.family == "Resource" and instance.status == "RUNNING":
+    if instance.family == "Resource" and instance.started_at is not None:
         fields["@resourceId"] = (f"{instance.pipeline_id}_{instance.instance_id}",)
         fields["@resourceRegion"] = ("local",)
     row = turn.tx.one("active_attempt", pipeline_id=instance.pipeline_id, instance_id=instance.instance_id)
@@ -169,8 +198,13 @@ def attempt_object(turn: Turn, attempt: Attempt) -> PipelineObject:
             _scheduledEndTime=ms_to_field(instance.scheduled_end),
             _version=plan.activation.version,
         )
-    fields |= _reported(attempt)
-    fields |= _fields(
+    fields |= _reported(attempt) | attempt_fields(attempt)
+    return masked_object(PipelineObject(attempt.attempt_id, attempt.attempt_id, fields))
+
+
+def attempt_fields(attempt: Attempt) -> FieldMap:
+    """The fields of an attempt that its row has."""
+    return _fields(
         _instanceParent=Ref(attempt.instance_id),
         _sphere="ATTEMPT",
         _pipelineId=attempt.pipeline_id,
@@ -183,7 +217,6 @@ def attempt_object(turn: Turn, attempt: Attempt) -> PipelineObject:
         errorMessage=attempt.error_message,
         errorStackTrace=attempt.error_stack_trace,
     )
-    return masked_object(PipelineObject(attempt.attempt_id, attempt.attempt_id, fields))
 
 
 def attempts_of(turn: Turn, pipeline_id: str) -> list[Attempt]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from itertools import islice
 
 from penstock.api.call import (
     Answer,
@@ -14,7 +15,16 @@ from penstock.api.call import (
     invalid,
     stored_definition,
 )
-from penstock.api.object_fields import attempt_object, attempts_of, component_object, instance_object
+from penstock.api.object_fields import (
+    ATTEMPT_ROW,
+    INSTANCE_ROW,
+    attempt_fields,
+    attempt_object,
+    attempts_of,
+    component_object,
+    instance_object,
+    runtime_fields,
+)
 from penstock.definition.api_form import object_to_api
 from penstock.definition.model import PipelineObject, Ref
 from penstock.definition.resolve import resolve
@@ -23,10 +33,11 @@ from penstock.engine.evaluation import instance_entries
 from penstock.engine.plan import Plan
 from penstock.engine.turn import Turn
 from penstock.expressions import ExpressionError, NotYet, to_text
-from penstock.store.rows import Activation, Attempt, Instance, Pipeline, read, read_all
+from penstock.store.rows import Activation, Attempt, Instance, Pipeline, read
 
 PAGE = 100
 MOST_SELECTORS = 10
+LONGEST_MARKER = 15  # digits
 SPHERES = ("COMPONENT", "INSTANCE", "ATTEMPT")
 INSTANCE_VERBS = ("TRY_CANCEL", "CANCEL", "RERUN", "MARK_FINISHED")
 COMPONENT_VERBS = ("PAUSE", "RESUME")
@@ -44,15 +55,19 @@ def describe_objects(call: Call, request: Request) -> Answer:
 
 
 def _page(ids: list[str], marker: str | None, size: int) -> tuple[list[str], Answer]:
-    start = 0
-    if marker:
-        if not (marker.isascii() and marker.isdecimal()):
-            raise invalid(f"The marker '{marker}' is not one that this operation gave.")
-        start = int(marker)
+    start = _offset(marker)
     answer: Answer = {"hasMoreResults": start + size < len(ids)}
     if answer["hasMoreResults"]:
         answer["marker"] = str(start + size)
     return ids[start : start + size], answer
+
+
+def _offset(marker: str | None) -> int:
+    if not marker:
+        return 0
+    if not (marker.isascii() and marker.isdecimal() and len(marker) <= LONGEST_MARKER):
+        raise invalid(f"The marker '{marker}' is not one that this operation gave.")
+    return int(marker)
 
 
 def _plan(turn: Turn, pipeline: Pipeline) -> Plan:
@@ -95,25 +110,44 @@ def query_objects(call: Call, request: Request) -> Answer:
         raise invalid(f"The limit is {limit}; it must be from 1 to {PAGE}.")
     with call.engine.reading() as turn:
         pipeline = find_pipeline(call, turn, request["pipelineId"])
-        found = [obj.id for obj in _sphere(turn, pipeline, sphere) if all(_matches(obj, s) for s in selectors)]
-    ids, answer = _page(found, request.get("marker"), limit or PAGE)
+        size = limit or PAGE
+        most = _offset(request.get("marker")) + size + 1
+        found = list(islice(_found(turn, pipeline, sphere, selectors), most))
+    ids, answer = _page(found, request.get("marker"), size)
     return {"ids": ids, **answer}
 
 
-def _sphere(turn: Turn, pipeline: Pipeline, sphere: str) -> Iterable[PipelineObject]:
+def _found(turn: Turn, pipeline: Pipeline, sphere: str, selectors: list[Request]) -> Iterator[str]:
+    """The ids that match; what the rows themselves say is looked at first, since the rest costs more queries."""
     if sphere == "COMPONENT":
         plan = _plan(turn, pipeline)
         for identity in plan.resolved.definition.objects:
             component = component_object(turn, plan, identity, evaluate=False)
-            if component is not None:
-                yield component
-    elif sphere == "INSTANCE":
-        rows = turn.tx.all("instances_of", pipeline_id=pipeline.pipeline_id)
-        for instance in read_all(Instance, rows):
-            yield instance_object(turn, instance, evaluate=False)
-    else:
-        for attempt in attempts_of(turn, pipeline.pipeline_id):
-            yield attempt_object(turn, attempt)
+            if component is not None and all(_matches(component, selector) for selector in selectors):
+                yield identity
+        return
+    of_rows = INSTANCE_ROW if sphere == "INSTANCE" else ATTEMPT_ROW
+    quick = [selector for selector in selectors if selector["fieldName"] in of_rows]
+    slow = [selector for selector in selectors if selector["fieldName"] not in of_rows]
+    if sphere == "INSTANCE":
+        for stored in turn.tx.all("instances_of", pipeline_id=pipeline.pipeline_id):
+            identity = stored["instance_id"]
+            if not selectors:
+                yield identity
+                continue
+            instance = read(Instance, stored)
+            row = PipelineObject(identity, identity, runtime_fields(instance, turn.plan(instance)) if quick else {})
+            if all(_matches(row, selector) for selector in quick) and (
+                not slow or all(_matches(instance_object(turn, instance, evaluate=False), s) for s in slow)
+            ):
+                yield identity
+        return
+    for attempt in attempts_of(turn, pipeline.pipeline_id):
+        row = PipelineObject(attempt.attempt_id, attempt.attempt_id, attempt_fields(attempt))
+        if all(_matches(row, selector) for selector in quick) and (
+            not slow or all(_matches(attempt_object(turn, attempt), s) for s in slow)
+        ):
+            yield attempt.attempt_id
 
 
 def _check_selector(selector: Request) -> None:
@@ -185,14 +219,25 @@ def set_status(call: Call, request: Request) -> None:
         pipeline = find_pipeline(call, turn, pipeline_id)
         if not active_version(turn, pipeline):
             raise invalid("The pipeline was never activated; it has nothing whose status could be set.")
-        for identity in request["objectIds"]:
-            if verb in COMPONENT_VERBS:
+        if verb in COMPONENT_VERBS:
+            for identity in request["objectIds"]:
                 if not rerun.set_paused(turn, pipeline_id, identity, paused=verb == "PAUSE"):
                     raise invalid(f"'{identity}' is no component of {pipeline_id} that could {verb}.")
-                continue
-            instance = find_instance(turn, pipeline_id, identity)
-            if instance is None:
-                raise invalid(f"'{identity}' is no instance of {pipeline_id}; {verb} works on instances.")
-            actions = {"RERUN": rerun.rerun, "MARK_FINISHED": rerun.mark_finished}
-            if not actions.get(verb, rerun.cancel)(turn, instance):
-                raise invalid(f"{identity} is {instance.status}, which {verb} cannot change.")
+            return
+        change = {"RERUN": rerun.rerun, "MARK_FINISHED": rerun.mark_finished}.get(verb, rerun.cancel)
+        for before in _instances(turn, pipeline_id, request["objectIds"], verb):
+            instance = turn.instance(pipeline_id, before.instance_id)
+            if instance is None or instance.status != before.status:
+                continue  # it went along with one of the others: a rerun spreads to its consumers
+            if not change(turn, instance):
+                raise invalid(f"{instance.instance_id} is {instance.status}, which {verb} cannot change.")
+
+
+def _instances(turn: Turn, pipeline_id: str, ids: list[str], verb: str) -> list[Instance]:
+    found: list[Instance] = []
+    for identity in dict.fromkeys(ids):
+        instance = find_instance(turn, pipeline_id, identity)
+        if instance is None:
+            raise invalid(f"'{identity}' is no instance of {pipeline_id}; {verb} works on instances.")
+        found.append(instance)
+    return found

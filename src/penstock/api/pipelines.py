@@ -7,7 +7,7 @@ import secrets
 import string
 
 from penstock.api.call import Answer, Call, Request, active_version, find_pipeline, invalid
-from penstock.clock import ms_to_field
+from penstock.clock import ms_to_field, to_field
 from penstock.engine.status import move
 from penstock.engine.turn import Turn
 from penstock.store.rows import ComponentState, Pipeline, read_all
@@ -111,10 +111,12 @@ def _runtime(turn: Turn, pipeline: Pipeline) -> dict[str, str | None]:
     scheduled = [c.intervals for c in plan.components.values() if c.intervals.period is not None]
     if scheduled:
         first = min(scheduled, key=lambda intervals: intervals.start)
-        fields["@scheduledStartTime"] = first.start.strftime("%Y-%m-%dT%H:%M:%S")
+        fields["@scheduledStartTime"] = to_field(first.start)
         fields["@scheduledPeriod"] = str(first.period)
-        if first.end is not None:
-            fields["@scheduledEndTime"] = first.end.strftime("%Y-%m-%dT%H:%M:%S")
+        last = first.at(first.count - 1) if first.count else None
+        end = first.end or (last[1] if last else None)
+        if end is not None:
+            fields["@scheduledEndTime"] = to_field(end)
     return fields
 
 

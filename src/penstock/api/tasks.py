@@ -10,8 +10,10 @@ from penstock.definition.model import PipelineObject
 from penstock.engine import attempts, resources
 from penstock.engine.evaluation import NotEvaluated, task_objects
 from penstock.engine.plan import SYSTEM_GROUP
-from penstock.engine.turn import Turn
+from penstock.engine.status import move
+from penstock.engine.turn import Turn, new_token
 from penstock.store.rows import Attempt, Instance, read
+from penstock.wire.sigv4 import unknown_access_key
 
 RESOURCE_PREFIX = "resource:"
 LONGEST_ERROR = 20_000
@@ -36,6 +38,9 @@ def poll_for_task(call: Call, request: Request) -> Answer | None:
 
 def _next_waiting(call: Call, group: str) -> Attempt | None:
     with call.engine.reading() as turn:
+        key = turn.tx.one("key_by_id", access_key=call.key.access_key)
+        if key is None or key["revoked_at"] is not None:  # while the poll was waiting
+            raise unknown_access_key()
         if call.key.pipeline_id is not None:
             row = turn.tx.one(
                 "next_waiting_attempt_of_pipeline",
@@ -78,6 +83,21 @@ def _task(call: Call, turn: Turn, attempt: Attempt, instance: Instance) -> Answe
             "objects": {identity: object_to_api(obj) for identity, obj in objects.items()},
         }
     }
+
+
+def hand_back(call: Call, task_id: str) -> None:
+    """Let another runner have a task at once: the one that polled for it has gone."""
+    with call.engine.reading() as turn:
+        pipeline_id = _held(call, turn, task_id).pipeline_id
+    with call.engine.turn(pipeline_id) as turn:
+        attempt = _held(call, turn, task_id)
+        moved = move(turn.tx, attempt, "hand back", turn.now, task_id=new_token(), available_at=turn.now)
+        instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+        if moved is None or instance is None:
+            return
+        if instance.family != "Resource":
+            move(turn.tx, instance, "hand back", turn.now)
+        turn.wake(moved.worker_group)
 
 
 def _with_key(call: Call, turn: Turn, obj: PipelineObject, instance: Instance) -> PipelineObject:

@@ -48,7 +48,7 @@ def make_commands(start_service: StartService) -> click.Group:
     return penstock
 
 
-@click.command("init")
+@click.command("init", short_help="Write a small definition to start from.")
 @click.argument("template", default="hello")
 @click.option("--directory", type=PATH, default=Path(), metavar="DIR", help="Where to write (here).")
 def _init(template: str, directory: Path) -> None:
@@ -58,7 +58,7 @@ def _init(template: str, directory: Path) -> None:
     write_template(template, directory)
 
 
-@click.command("validate")
+@click.command("validate", short_help="Print all problems of a definition.")
 @click.argument("definition", type=PATH)
 @parameter_option
 @values_option
@@ -80,7 +80,7 @@ def _validate(definition: Path, parameters: tuple[str, ...], parameter_values: P
 
 
 def _run(start_service: StartService) -> click.Command:
-    @click.command("run")
+    @click.command("run", short_help="Run a definition to its end, here.")
     @click.argument("definition", type=PATH)
     @parameter_option
     @values_option
@@ -129,7 +129,7 @@ def _run(start_service: StartService) -> click.Command:
 
 
 def _server(start_service: StartService) -> click.Command:
-    @click.command("server")
+    @click.command("server", short_help="Serve the API of AWS Data Pipeline.")
     @click.option("--host", default="127.0.0.1", help="The address to listen on (127.0.0.1).")
     @click.option("--port", default=4780, type=click.IntRange(0, 65535), help="The port to listen on (4780).")
     @data_dir_option
@@ -158,7 +158,7 @@ def _server(start_service: StartService) -> click.Command:
     return server
 
 
-@click.command("runner")
+@click.command("runner", short_help="Work for worker groups of a server.")
 @click.option("--worker-group", "groups", multiple=True, required=True, metavar="NAME", help="The group to work for.")
 @click.option("--endpoint", metavar="URL", help="The service ($AWS_ENDPOINT_URL_DATA_PIPELINE, else port 4780 here).")
 @click.option("--tasks", default=2, type=click.IntRange(1, 64), help="Tasks at once for each worker group (2).")
@@ -184,7 +184,7 @@ def _runner(
     work(address, list(groups), tasks, data_dir, config, settings, is_embedded=embedded)
 
 
-@click.group("keys")
+@click.group("keys", short_help="Create, add, list and revoke access keys.")
 def _keys() -> None:
     """Access keys, which sign every request: create, add, list and revoke them."""
 

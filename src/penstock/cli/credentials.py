@@ -27,16 +27,31 @@ def find_credentials(data_dir: Path | None) -> Credentials:
     paths = [Path(shared)] if shared else []
     paths += [data_dir / FILE] if data_dir is not None else []
     for path in paths:
-        parser = configparser.RawConfigParser()
-        if parser.read(path) and parser.has_option("default", "aws_secret_access_key"):
-            return Credentials(
-                parser.get("default", "aws_access_key_id"), parser.get("default", "aws_secret_access_key")
-            )
+        found = read_credentials(path)
+        if found is not None:
+            return found
     looked = ", ".join(str(path) for path in paths) or "nowhere else"
     raise NoCredentials(
         f"There is no access key: AWS_ACCESS_KEY_ID is not set, and there is none in {looked}."
         " A first `penstock server` makes one in its data directory."
     )
+
+
+def read_credentials(path: Path) -> Credentials | None:
+    """The key of the profile `default` of a credentials file; None without one. Raises NoCredentials."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"), str(path))
+        if not parser.has_option("default", "aws_secret_access_key"):
+            return None
+        return Credentials(parser.get("default", "aws_access_key_id"), parser.get("default", "aws_secret_access_key"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NoCredentials(f"The credentials file {path} cannot be read: {error.strerror}.") from error
+    except (configparser.Error, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise NoCredentials(f"{path} is no credentials file: {reason} Correct it, or move it away.") from error
 
 
 def data_pipeline_client(endpoint: str, credentials: Credentials) -> Client:

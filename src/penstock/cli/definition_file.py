@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from penstock.cli.output import problem_lines, problems_json
-from penstock.definition.file_form import parse_json, read_definition_file
+from penstock.definition.file_form import parse_json, read_definition_file, values_of
 from penstock.definition.model import Definition, Values
 from penstock.definition.problems import DefinitionRefused, Problem
 from penstock.definition.validate import Verdict, validate
@@ -23,12 +23,7 @@ def given_values(pairs: tuple[str, ...], values_file: Path | None) -> Values:
             text = values_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise click.BadParameter(f"{values_file} cannot be read: {error}.") from error
-        document = parse_json(text, str(values_file))
-        document = document.get("values", document) if isinstance(document, dict) else None
-        if not isinstance(document, dict):
-            raise click.BadParameter(f"{values_file} must hold a JSON object of ids and values.")
-        for key, value in document.items():
-            values[key] = tuple(str(entry) for entry in (value if isinstance(value, list) else [value]))
+        values = values_of(parse_json(text, str(values_file)), str(values_file))
     from_pairs: dict[str, tuple[str, ...]] = {}
     for pair in pairs:
         key, separator, value = pair.partition("=")

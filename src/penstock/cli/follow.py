@@ -17,6 +17,9 @@ from penstock.cli.output import moment
 from penstock.wire.client import Client
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+MOST_NAMED = 5
+ASKED = ("s3Key", "s3Prefix", "command", "scriptUri")
+PLACES = ("filePath", "directoryPath", "table")
 FINAL = ("FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT", "SKIPPED")
 
 
@@ -25,13 +28,14 @@ class Outcome:
     """How following ended: over, or with instances that are blocked, or with intervals that are not due yet."""
 
     is_over: bool = False
-    is_interrupted: bool = False
+    interrupted_by: int | None = None
     blocked: list[str] = field(default_factory=list)
+    waiting: int = 0
     next_due: datetime | None = None
 
 
 class Follower:
-    """Follows one pipeline by its events."""
+    """Follows one pipeline by its events; `wait` and `until` in seconds."""
 
     def __init__(
         self, client: Client, own: Client, pipeline_id: str, data_dir: Path, wait: float, until: float | None
@@ -43,48 +47,77 @@ class Follower:
         self.wait = wait
         self.until = until
         self._after = 0
+        self._not_holding: dict[str, None] = {}  # attempts of preconditions that were FALSE at least once
 
-    def follow(self) -> Outcome:
-        """Stay until the pipeline is over or nothing more can happen in time."""
+    def follow(self, check: Callable[[], None]) -> Outcome:
+        """Stay until the pipeline is over or nothing more can happen in time; `check` may raise what ends it."""
         started = time.monotonic()
-        pause, asking_since = FIRST_PAUSE, None
+        pause = FIRST_PAUSE
+        idle_since: float | None = None
         with _display() as show:
             while True:
-                has_news = self._print_events()
+                check()
+                # In this order: what has ended since is then still counted as work, and never the other way round.
                 progress = self.own.call("DescribeProgress", pipelineId=self.pipeline_id)
+                has_news = self._print_events()
                 show(progress)
                 if progress["state"] in ("FINISHED", "INACTIVE"):
-                    self._print_events()
                     return Outcome(is_over=True)
-                is_busy = progress["working"] or progress["retrying"] or progress["due"]
-                if is_busy:
-                    asking_since = None
-                else:
-                    now = time.monotonic()
-                    asking_since = asking_since if asking_since is not None else now
-                    may_wait = self.wait if progress["asking"] else 0.0
-                    has_future = progress.get("nextDueTime") is not None and self.until is not None
-                    if has_future and self.until is not None and now - started < self.until:
-                        asking_since = now
-                    elif now - asking_since >= may_wait:
+                now = time.monotonic()
+                if self._has_work(progress):
+                    idle_since = None
+                elif idle_since is None:
+                    idle_since = now
+                    self._say_what_is_awaited()
+                elif not has_news and now - idle_since >= (self.wait if self._not_holding else 0.0):
+                    may_go_on = self.until is not None and now - started < self.until
+                    if not (may_go_on and progress.get("nextDueTime") is not None):
                         return self._stuck(progress)
                 pause = FIRST_PAUSE if has_news else min(pause * 1.5, LONGEST_PAUSE)
                 time.sleep(pause)
 
+    def _has_work(self, progress: dict[str, Any]) -> bool:
+        """Whether anything but asking preconditions again goes on."""
+        tasks: int = progress["working"] + progress["retrying"] + progress["asking"] + progress["due"]
+        return tasks > len(self._not_holding)
+
+    def _say_what_is_awaited(self) -> None:
+        if self._not_holding and self.wait > 0:
+            names = ", ".join(_instance(attempt) for attempt in list(self._not_holding)[:MOST_NAMED])
+            more = len(self._not_holding) - MOST_NAMED
+            names += f" and {more} more" if more > 0 else ""
+            _say(f"Nothing else is left to do: waiting up to {self.wait:g} s (--wait) for {names}")
+
     def _stuck(self, progress: dict[str, Any]) -> Outcome:
+        """Why nothing goes on: preconditions that do not hold are named; what waits for the future is only counted."""
         outcome = Outcome(next_due=progress.get("nextDueTime"))
-        for instance_id, status in self._unfinished():
-            answer = self.own.call("ExplainWaiting", pipelineId=self.pipeline_id, objectId=instance_id)
-            reasons = " ".join(answer["reasons"]) or "Nothing more is known."
-            outcome.blocked.append(f"{instance_id} is {status}: {reasons}")
+        for attempt in self._not_holding:
+            outcome.blocked.append(self._precondition(_instance(attempt)))
+        left = [i for i in instances(self.client, self.pipeline_id) if i["@status"].startswith("WAITING_")]
+        names = {_instance(attempt) for attempt in self._not_holding}
+        left = [instance for instance in left if instance["id"] not in names]
+        outcome.waiting = len(left)
+        if not outcome.blocked and outcome.next_due is None:
+            for instance in left:
+                answer = self.own.call("ExplainWaiting", pipelineId=self.pipeline_id, objectId=instance["id"])
+                reasons = " ".join(answer["reasons"]) or "Nothing more is known."
+                outcome.blocked.append(f"{instance['id']} is {instance['@status']}: {reasons}")
         return outcome
 
-    def _unfinished(self) -> list[tuple[str, str]]:
-        found: list[tuple[str, str]] = []
-        for obj in instances(self.client, self.pipeline_id):
-            if obj["@status"] not in FINAL and obj["@status"] not in ("RUNNING", "CREATING"):
-                found.append((obj["id"], obj["@status"]))
-        return found
+    def _precondition(self, instance_id: str) -> str:
+        """What a precondition that does not hold asks for, and on whose behalf."""
+        fields = self._evaluated(instance_id)
+        node = self._evaluated(fields["node"]) if "node" in fields else {}
+        asked = next((fields[name] for name in ASKED if name in fields), None)
+        asked = asked or next((node[name] for name in PLACES if name in node), "")
+        about = f" of {node['id']}" if node else ""
+        return f"{instance_id} does not hold: {fields.get('type', 'Precondition')}{about} {asked}".rstrip()
+
+    def _evaluated(self, instance_id: str) -> dict[str, str]:
+        answer = self.client.call(
+            "DescribeObjects", pipelineId=self.pipeline_id, objectIds=[instance_id], evaluateExpressions=True
+        )
+        return flat(answer["pipelineObjects"][0])
 
     def _print_events(self) -> bool:
         has_news = False
@@ -93,8 +126,12 @@ class Follower:
             for event in answer["events"]:
                 has_news = True
                 self._after = event["sequence"]
+                if event["sphere"] == "ATTEMPT" and event["toStatus"] in FINAL:
+                    self._not_holding.pop(event["objectId"], None)
                 if event["sphere"] == "ATTEMPT" and event["toStatus"] in ("FAILED", "TIMEDOUT"):
                     self._print_failure(event)
+                elif event["sphere"] == "ATTEMPT" and event["verb"] == "ask again":
+                    self._not_holding[event["objectId"]] = None
                 elif event["sphere"] == "ALARM":
                     _say(f"Alarm {event['verb']}: {event['detail']}")
             if not answer["hasMoreResults"]:
@@ -109,6 +146,10 @@ class Follower:
         folder = log_folder(self.data_dir, self.pipeline_id, fields)
         if folder is not None:
             _say(f"    log: {folder}")
+
+
+def _instance(attempt_id: str) -> str:
+    return attempt_id.rpartition("_Attempt=")[0]
 
 
 def log_folder(data_dir: Path, pipeline_id: str, fields: dict[str, str]) -> Path | None:
@@ -151,7 +192,7 @@ _console: Any = None
 
 def _say(line: str) -> None:
     if _console is not None:
-        _console.print(line, highlight=False, markup=False)
+        _console.print(line, highlight=False, markup=False, soft_wrap=True)
     else:
         click.echo(line, err=True)
 

@@ -9,19 +9,21 @@ import click
 
 from penstock.cli.credentials import NoCredentials, find_credentials, penstock_client
 from penstock.cli.output import fail, moment, print_json, table
-from penstock.cli.runner import DEFAULT_ENDPOINT
+from penstock.cli.runner import choose_endpoint
 from penstock.wire.client import ConnectionFailed
 from penstock.wire.errors import ServiceError
 
 
 def _call(endpoint: str | None, data_dir: Path, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
     try:
-        client = penstock_client(endpoint or DEFAULT_ENDPOINT, find_credentials(data_dir))
+        client = penstock_client(choose_endpoint(endpoint), find_credentials(data_dir))
         return client.call(operation, **parameters)
     except (NoCredentials, ConnectionFailed) as error:
         fail(str(error))
     except ServiceError as error:
         fail(error.message)
+    except ValueError as error:  # the endpoint is not a URL
+        fail(f"{error}.")
 
 
 def create(endpoint: str | None, data_dir: Path, name: str, role: str, worker_group: str | None) -> None:

@@ -71,6 +71,11 @@ def seconds(text: str) -> float:
     return value * units[unit]
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 instance`, `2 instances`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def moment(value: datetime) -> str:
     """A time as fields write it."""
     return value.strftime("%Y-%m-%dT%H:%M:%S")

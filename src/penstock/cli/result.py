@@ -3,56 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.follow import FINAL, Outcome, instances
-from penstock.cli.output import moment, table
+from penstock.cli.follow import FINAL, Outcome, instances, log_folder
+from penstock.cli.output import counted, moment, table
 from penstock.wire.client import Client
 
 if TYPE_CHECKING:
     from penstock.cli.run import RunOptions
 
-SHOWN = (
+ALWAYS_SHOWN = (
+    "id",
+    "@componentParent",
     "type",
     "@status",
     "@scheduledStartTime",
     "@scheduledEndTime",
     "@actualStartTime",
     "@actualEndTime",
-    "@attemptCount",
-    "errorId",
-    "errorMessage",
-    "cancellationReason",
-    "@cascadeFailedOn",
 )
-MOST_OUTPUTS = 40
+SHOWN = ("@attemptCount", "errorId", "errorMessage", "cancellationReason", "@cascadeFailedOn")
+MOST_SHOWN = 40
 UNSUCCESSFUL = ("FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT")
+DEACTIVATED = "The pipeline was deactivated."  # the service's reason for what the end of a run cancels
 
 
 @dataclass(frozen=True)
 class Result:
-    """The end of a run."""
+    """The end of a run; `not_made` counts the instances that are due but were never made."""
 
     pipeline_id: str
     state: str
     instances: list[dict[str, str]]
     outputs: list[str]
+    not_made: int = 0
 
     @property
     def failed(self) -> list[dict[str, str]]:
         """The instances that did not succeed."""
-        return [instance for instance in self.instances if instance["@status"] in UNSUCCESSFUL]
+        return [i for i in self.instances if i["@status"] in UNSUCCESSFUL and not _is_left(i)]
+
+    @property
+    def left(self) -> list[str]:
+        """The ids of the instances that the run did not come to, or did not finish."""
+        return [i["id"] for i in self.instances if _is_left(i)]
 
     def as_json(self) -> dict[str, Any]:
-        """The object that `--json` prints."""
+        """The object that `--json` prints; a time that has not come is null."""
         return {
             "pipelineId": self.pipeline_id,
             "state": self.state,
             "instances": [
-                {"id": instance["id"], "@componentParent": instance["@componentParent"]}
+                {key: instance.get(key) for key in ALWAYS_SHOWN}
                 | {key: instance[key] for key in SHOWN if key in instance}
                 for instance in self.instances
             ],
@@ -60,12 +64,22 @@ class Result:
         }
 
 
-def read_result(client: Client, pipeline_id: str, data_dir: Path) -> Result:
-    """Ask the service for the end of a run."""
+def _is_left(instance: dict[str, str]) -> bool:
+    return instance["@status"] not in FINAL or instance.get("cancellationReason") == DEACTIVATED
+
+
+def state_of(described: dict[str, Any]) -> str:
+    """The state in an answer's description of a pipeline."""
+    state: str = next(field["stringValue"] for field in described["fields"] if field["key"] == "@pipelineState")
+    return state
+
+
+def read_result(client: Client, pipeline_id: str, due: int) -> Result:
+    """Ask the service for the end of a run of which so many instances, preconditions not counted, were due."""
     described = client.call("DescribePipelines", pipelineIds=[pipeline_id])["pipelineDescriptionList"][0]
-    state = next(field["stringValue"] for field in described["fields"] if field["key"] == "@pipelineState")
     found = instances(client, pipeline_id, evaluate=True)
-    return Result(pipeline_id, state, found, _outputs(found))
+    made = sum("node" not in instance for instance in found)
+    return Result(pipeline_id, state_of(described), found, _outputs(found), max(0, due - made))
 
 
 def _outputs(found: list[dict[str, str]]) -> list[str]:
@@ -78,8 +92,8 @@ def _outputs(found: list[dict[str, str]]) -> list[str]:
     return sorted(path for path in paths if path and "#{" not in path)
 
 
-def write_result(result: Result, outcome: Outcome, options: RunOptions, seconds: float) -> None:
-    """The table on standard output; what else there is to know on standard error."""
+def write_table(result: Result) -> None:
+    """The instances, one a line, on standard output."""
     rows = [
         [
             instance["@componentParent"],
@@ -92,29 +106,71 @@ def write_result(result: Result, outcome: Outcome, options: RunOptions, seconds:
     ]
     if rows:
         click.echo(table(("component", "scheduled start", "status", "ended", "attempts"), rows))
+
+
+def write_summary(result: Result, outcome: Outcome, options: RunOptions, seconds: float) -> None:
+    """What else there is to know, on standard error."""
     counts: dict[str, int] = {}
     for instance in result.instances:
         counts[instance["@status"]] = counts.get(instance["@status"], 0) + 1
     summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing was due"
-    _say(f"\n{result.pipeline_id} is {result.state} after {seconds:.1f} s: {len(rows)} instances, {summary}")
-    for instance in result.failed:
-        reason = instance.get("errorMessage") or instance.get("cancellationReason")
-        reason = reason or f"because of {instance.get('@cascadeFailedOn', 'another object')}"
-        _say(f"  {instance['id']} {instance['@status']}: {reason}")
-    for line in outcome.blocked:
-        _say(f"  {line}")
-    if outcome.is_interrupted:
-        left = [i["id"] for i in result.instances if i["@status"] not in FINAL or "deactivated" in str(i)]
-        _say(f"  Interrupted; left undone: {', '.join(left) or 'nothing'}")
+    total = len(result.instances)
+    _say(f"\n{result.pipeline_id} is {result.state} after {seconds:.1f} s: {counted(total, 'instance')}, {summary}")
+    _write_failures(result, options)
+    _write_list(outcome.blocked, "blocked")
+    if outcome.blocked:
+        _say(f"  Waiting for that: {counted(outcome.waiting, 'instance')}. --wait TIME gives it longer.")
+    if outcome.interrupted_by is not None:
+        _write_left(result)
     elif outcome.next_due is not None:
-        _say(f"  More is due at {moment(outcome.next_due)}; --until TIME goes on, a penstock server runs it for good.")
+        if outcome.waiting and not outcome.blocked:
+            _say(f"  Waiting for what is due later: {counted(outcome.waiting, 'instance')}.")
+        _say(
+            f"  What is due by now is done. More is due at {moment(outcome.next_due)} UTC: --until TIME goes on for"
+            " that long, a penstock server for good."
+        )
     if result.outputs:
         _say("\nWritten:")
-        for path in result.outputs[:MOST_OUTPUTS]:
-            _say(f"  {path}")
-        if len(result.outputs) > MOST_OUTPUTS:
-            _say(f"  … and {len(result.outputs) - MOST_OUTPUTS} more")
+        _write_list(result.outputs, "written")
     _say(f"\ns3:// is {options.data_dir / 's3'}; logs are in {options.data_dir / 'logs' / result.pipeline_id}")
+
+
+def _write_failures(result: Result, options: RunOptions) -> None:
+    """Each failure with its reason and its log; what only followed from one is summed up."""
+    lines: list[str] = []
+    followed: dict[str, None] = {}
+    for instance in result.failed:
+        if instance["@status"] == "CASCADE_FAILED":
+            followed[instance["@componentParent"]] = None
+            continue
+        reason = instance.get("errorMessage") or instance.get("cancellationReason") or "no reason is known"
+        lines.append(f"{instance['id']} {instance['@status']}: {reason}")
+        attempt = {**instance, "id": instance.get("@headAttempt", ""), "@instanceParent": instance["id"]}
+        folder = log_folder(options.data_dir, result.pipeline_id, attempt)
+        if folder is not None:
+            lines[-1] += f"\n    log: {folder}"
+    _write_list(lines, "failed")
+    if followed:
+        count = sum(instance["@status"] == "CASCADE_FAILED" for instance in result.failed)
+        _say(f"  {count} CASCADE_FAILED, as they need what failed: {', '.join(followed)}")
+
+
+def _write_left(result: Result) -> None:
+    left = result.left
+    if not left and not result.not_made:
+        _say("  Interrupted, with nothing left to do.")
+        return
+    _say(f"  Interrupted; left undone: {counted(len(left) + result.not_made, 'instance')}")
+    _write_list(left, "left undone")
+    if result.not_made:
+        _say(f"  … and {result.not_made} that were not begun")
+
+
+def _write_list(lines: list[str], what: str) -> None:
+    for line in lines[:MOST_SHOWN]:
+        _say(f"  {line}")
+    if len(lines) > MOST_SHOWN:
+        _say(f"  … and {len(lines) - MOST_SHOWN} more {what}")
 
 
 def _say(line: str) -> None:

@@ -15,18 +15,19 @@ import click
 from penstock.cli import definition_file
 from penstock.cli.credentials import data_pipeline_client, penstock_client
 from penstock.cli.follow import Follower, Outcome
+from penstock.cli.interrupt import Interrupted, Interruption
 from penstock.cli.only import select
-from penstock.cli.output import print_json
-from penstock.cli.result import Result, read_result, write_result
+from penstock.cli.output import counted, print_json
+from penstock.cli.result import read_result, state_of, write_summary, write_table
 from penstock.cli.service import Service, ServiceNotStarted, ServiceOptions, StartService
+from penstock.data.storage import StorageError
 from penstock.definition.api_form import definition_to_api, values_to_api
 from penstock.definition.model import Definition, Values
 from penstock.definition.problems import DefinitionRefused
 from penstock.definition.validate import Verdict
-from penstock.wire.client import Client
+from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
-INTERRUPTED = 130
 FROM_THE_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,6 +48,15 @@ class RunOptions:
 
 def run_definition(options: RunOptions, start_service: StartService) -> int:
     """Validate, start a service, run to the end, print; gives the exit status."""
+    with Interruption() as interruption:
+        try:
+            return _start(options, start_service, interruption)
+        except Interrupted:
+            click.echo("\npenstock: Stopped before the pipeline was activated; nothing was done.", err=True)
+            return interruption.status
+
+
+def _start(options: RunOptions, start_service: StartService, interruption: Interruption) -> int:
     try:
         given = definition_file.given_values(options.pairs, options.values_file)
     except DefinitionRefused as error:
@@ -57,7 +67,7 @@ def run_definition(options: RunOptions, start_service: StartService) -> int:
     if definition is None or verdict is None or errors:
         definition_file.print_problems(errors, options.as_json, to_stderr=not options.as_json)
         if not options.as_json:
-            click.echo(f"{options.definition} has {len(errors)} errors; nothing was created.", err=True)
+            click.echo(f"{options.definition} has {counted(len(errors), 'error')}; nothing was created.", err=True)
         return definition_file.REFUSED
     if options.only:
         try:
@@ -70,45 +80,53 @@ def run_definition(options: RunOptions, start_service: StartService) -> int:
     except ServiceNotStarted as error:
         click.echo(f"penstock: {error}", err=True)
         return 1
+    interruption.on_second = service.kill
     try:
-        return _run(options, service, definition, verdict, given)
+        return _run(options, service, definition, verdict, given, interruption)
     except ServiceError as error:
         click.echo(f"penstock: {error.message}", err=True)
         return 1
+    except (StorageError, ConnectionFailed) as error:
+        click.echo(f"penstock: {error}", err=True)
+        return 1
     finally:
+        interruption.shield()
         service.stop()
 
 
-def _run(options: RunOptions, service: Service, definition: Definition, verdict: Verdict, given: Values) -> int:
+def _run(
+    options: RunOptions,
+    service: Service,
+    definition: Definition,
+    verdict: Verdict,
+    given: Values,
+    interruption: Interruption,
+) -> int:
     client = data_pipeline_client(service.endpoint, service.credentials)
     own = penstock_client(service.endpoint, service.credentials)
     _seed(options)
     pipeline_id = _put(client, options.definition, definition)
     values: dict[str, Any] = {"parameterValues": values_to_api(given)} if given else {}
-    _announce(own, pipeline_id, values)
-    service.start_runner(pipeline_id, _worker_groups(verdict) or ["penstock-run"])
-    client.call("ActivatePipeline", pipelineId=pipeline_id, startTimestamp=FROM_THE_BEGINNING, **values)
+    due = _announce(own, pipeline_id, values)
     follower = Follower(client, own, pipeline_id, options.data_dir, options.wait, options.until)
     started = time.monotonic()
     try:
-        outcome = follower.follow()
-    except KeyboardInterrupt:
-        outcome = Outcome(is_interrupted=True)
-        click.echo("\nStopping…", err=True)
-    if outcome.is_interrupted or not outcome.is_over:
+        service.start_runner(pipeline_id, _worker_groups(verdict) or ["penstock-run"])
+        client.call("ActivatePipeline", pipelineId=pipeline_id, startTimestamp=FROM_THE_BEGINNING, **values)
+        outcome = follower.follow(interruption.check)
+    except Interrupted:
+        outcome = Outcome(interrupted_by=interruption.number)
+        click.echo("\nStopping; the commands that run have ten seconds to end. Once more ends them at once.", err=True)
+    finally:
+        interruption.shield()
         _deactivate(client, pipeline_id)
-    result = read_result(client, pipeline_id, options.data_dir)
+    result = read_result(client, pipeline_id, due)
     if options.as_json:
         print_json(result.as_json())
     else:
-        write_result(result, outcome, options, time.monotonic() - started)
-    return _status(result, outcome)
-
-
-def _status(result: Result, outcome: Outcome) -> int:
-    if outcome.is_interrupted:
-        return INTERRUPTED
-    return 1 if result.failed or outcome.blocked else 0
+        write_table(result)
+    write_summary(result, outcome, options, time.monotonic() - started)
+    return interruption.status if outcome.interrupted_by else int(bool(result.failed or outcome.blocked))
 
 
 def _put(client: Client, path: Path, definition: Definition) -> str:
@@ -125,24 +143,27 @@ def _put(client: Client, path: Path, definition: Definition) -> str:
 def _worker_groups(verdict: Verdict) -> list[str]:
     """Every worker group that the definition names; resources have runners of their own."""
     groups = {obj.text("workerGroup") for obj in verdict.resolved.objects.values()}
-    return sorted(group for group in groups if group and "#{" not in group)
+    return sorted(group for group in groups if group)
 
 
-def _announce(own: Client, pipeline_id: str, values: Mapping[str, Any]) -> None:
+def _announce(own: Client, pipeline_id: str, values: Mapping[str, Any]) -> int:
+    """Say what will be done; gives how many instances are due, preconditions not counted, and 0 on demand."""
     preview = own.call("PreviewIntervals", pipelineId=pipeline_id, **values)
-    due = [component for component in preview["components"] if component["due"]]
+    due = [component["due"] for component in preview["components"] if component["due"]]
     click.echo(f"Pipeline {pipeline_id}", err=True)
-    if not preview["isOnDemand"]:
-        instances = sum(component["due"] for component in due)
-        most = max((component["due"] for component in due), default=0)
-        click.echo(f"Backfill: {instances} instances of {len(due)} components are due, at most {most} each.", err=True)
+    if preview["isOnDemand"]:
+        return 0
+    if due:
+        size = f"{counted(sum(due), 'instance')} of {counted(len(due), 'component')}, at most {max(due)} each"
+        click.echo(f"Backfill: due by now are {size}, and their preconditions.", err=True)
+    return sum(due)
 
 
 def _deactivate(client: Client, pipeline_id: str) -> None:
-    try:
+    """Have nothing more begin; a pipeline that is over stays as it is."""
+    described = client.call("DescribePipelines", pipelineIds=[pipeline_id])["pipelineDescriptionList"][0]
+    if state_of(described) == "SCHEDULED":
         client.call("DeactivatePipeline", pipelineId=pipeline_id, cancelActive=True)
-    except ServiceError:
-        return  # it has ended meanwhile
 
 
 def _seed(options: RunOptions) -> None:
@@ -165,4 +186,4 @@ def _seed(options: RunOptions) -> None:
                     copy.write(chunk)
             copied += 1
     if copied:
-        click.echo(f"Copied {copied} objects from {folder} into the embedded storage", err=True)
+        click.echo(f"Copied {counted(copied, 'object')} from {folder} to s3:// ({options.data_dir / 's3'})", err=True)

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import logging
-import signal
+import os
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from penstock.cli.credentials import NoCredentials, data_pipeline_client, find_credentials
+from penstock.cli.interrupt import Interrupted, Interruption
 from penstock.cli.output import fail
 from penstock.settings import Settings, choose_data_dir
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:4780"
+ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_DATA_PIPELINE"
 EMBEDDED_GIVES_UP = 30.0  # seconds: the server of a resource has gone, and so should its runner
+
+
+def choose_endpoint(given: str | None) -> str:
+    """`--endpoint`, else what the variable of boto3 and aws-cli says, else port 4780 of this machine."""
+    return given or os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT
+
+
+def _stop_with_host(stop: Callable[[], None]) -> None:
+    """Standard input is a pipe from the process that hosts the resource; its end is the end of that process."""
+    while os.read(0, 4096):
+        pass
+    stop()
 
 
 def work(
@@ -50,26 +65,34 @@ def work(
         config=config,
     )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    runner = Runner(
-        lambda: data_pipeline_client(endpoint, credentials),
-        load_catalogue(),
-        place,
-        groups,
-        tasks=tasks,
-        pace=Pace(give_up=EMBEDDED_GIVES_UP if is_embedded else None),
-    )
-
-    def end(number: int, frame: FrameType | None) -> None:
-        runner.stop()
-        runner.close()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    if not is_embedded:
-        click.echo(f"Working for {', '.join(groups)} of {endpoint}; Ctrl-C ends it.", err=True)
-    runner.start()
     try:
-        runner.join()
-    except RunnerRefused as error:
-        fail(f"The service at {endpoint} does not let this runner work: {error}")
+        runner = Runner(
+            lambda: data_pipeline_client(endpoint, credentials),
+            load_catalogue(),
+            place,
+            groups,
+            tasks=tasks,
+            pace=Pace(give_up=EMBEDDED_GIVES_UP if is_embedded else None),
+        )
+    except ValueError as error:  # the endpoint is not a URL
+        fail(f"{error}.")
+
+    if is_embedded:
+        threading.Thread(target=_stop_with_host, args=(runner.stop,), daemon=True).start()
+    else:
+        click.echo(f"Working for {', '.join(groups)} of {endpoint}; Ctrl-C ends it.", err=True)
+    with Interruption() as interruption:
+        interruption.on_second = runner.kill
+        try:
+            try:
+                runner.start()
+                runner.join(interruption.check)
+            except Interrupted:
+                interruption.shield()
+                if not is_embedded:
+                    click.echo("\nEnding, with the commands that run here; once more ends at once.", err=True)
+                runner.stop()
+                runner.join()
+        except RunnerRefused as error:
+            fail(f"The service at {endpoint} does not let this runner work: {error}")
     sys.exit(0)

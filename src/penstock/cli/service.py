@@ -38,6 +38,9 @@ class Service(Protocol):
     def stop(self) -> None:
         """End runners, their tasks and the service."""
 
+    def kill(self) -> None:
+        """End the commands of all tasks at once; the process is about to end."""
+
 
 StartService = Callable[[ServiceOptions], Service]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from penstock.definition.file_form import duplicate_object, duplicate_parameter
 from penstock.definition.model import (
     Definition,
     Fields,
@@ -14,6 +15,7 @@ from penstock.definition.model import (
     Ref,
     Values,
 )
+from penstock.definition.problems import Problem
 
 
 def definition_from_api(
@@ -23,16 +25,18 @@ def definition_from_api(
 ) -> Definition:
     """Read the three lists of PutPipelineDefinition."""
     found: dict[str, PipelineObject] = {}
-    duplicates: list[str] = []
+    misread: list[Problem] = []
     for entry in objects:
         if entry["id"] in found:
-            duplicates.append(entry["id"])
+            misread.append(duplicate_object(entry["id"]))
         found[entry["id"]] = object_from_api(entry)
-    parameters = {
-        entry["id"]: ParameterObject(entry["id"], _collect((a["key"], a["stringValue"]) for a in entry["attributes"]))
-        for entry in parameter_objects
-    }
-    return Definition(found, parameters, values_from_api(parameter_values), tuple(duplicates))
+    parameters: dict[str, ParameterObject] = {}
+    for entry in parameter_objects:
+        if entry["id"] in parameters:
+            misread.append(duplicate_parameter(entry["id"]))
+        attributes = _collect((a["key"], a["stringValue"]) for a in entry["attributes"])
+        parameters[entry["id"]] = ParameterObject(entry["id"], attributes)
+    return Definition(found, parameters, values_from_api(parameter_values), tuple(misread))
 
 
 def object_from_api(entry: Mapping[str, Any]) -> PipelineObject:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from penstock.definition.model import PipelineObject, Ref
 from penstock.definition.period import Period, parse_date_time
+from penstock.definition.problems import shown_of
 from penstock.definition.slots import Catalogue, Declared, Slot, slots_of
 
 BOOLEANS = {"true": True, "false": False}
+LARGEST_INTEGER = 2**31 - 1  # Java's int, which the service's Integer slots are
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
+_DOUBLE = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*")
 
 
 def convert_text(slot: Slot, text: str) -> Any:
@@ -29,10 +34,23 @@ def convert_text(slot: Slot, text: str) -> Any:
         return Period.parse(text)
     if slot.kind == "datetime":
         return parse_date_time(text)
-    try:
-        return int(text) if slot.kind == "integer" else float(text)
-    except ValueError:
-        raise ValueError(f"it must be {'a whole number' if slot.kind == 'integer' else 'a number'}") from None
+    return read_integer(text) if slot.kind == "integer" else read_double(text)
+
+
+def read_integer(text: str) -> int:
+    """A whole number of 32 bits; raises ValueError."""
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("it must be a whole number")
+    if len(text) > 40 or abs(int(text)) > LARGEST_INTEGER:
+        raise ValueError(f"it must be a whole number of {LARGEST_INTEGER:,} at most")
+    return int(text)
+
+
+def read_double(text: str) -> float:
+    """A number with or without a fraction; raises ValueError."""
+    if not _DOUBLE.fullmatch(text):
+        raise ValueError("it must be a number")
+    return float(text)
 
 
 def convert(objects: Mapping[str, PipelineObject], object_id: str, catalogue: Catalogue) -> Declared:
@@ -74,4 +92,5 @@ class _Converter:
         try:
             return convert_text(slot, value)
         except ValueError as error:
-            raise ValueError(f"{obj.id}: the value '{value}' of '{slot.name}' is wrong: {error}") from None
+            seen = shown_of(slot.name, value)
+            raise ValueError(f"{obj.id}: the value {seen} of '{slot.name}' is wrong: {error}") from None

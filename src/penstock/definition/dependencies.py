@@ -35,8 +35,20 @@ def component_graph(resolved: Resolved, catalogue: Catalogue) -> Mapping[str, tu
     return graph
 
 
-def find_circle(graph: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """One circle of the graph, its first member repeated at the end; an empty list where there is none."""
+MOST_CIRCLES = 10
+
+
+def find_circles(graph: Mapping[str, tuple[str, ...]]) -> list[list[str]]:
+    """Ten circles of the graph at most, each with its first member repeated at the end; no two end alike."""
+    left = dict(graph)
+    found: list[list[str]] = []
+    while len(found) < MOST_CIRCLES and (circle := _find_circle(left)):
+        found.append(circle)
+        left[circle[-2]] = tuple(target for target in left[circle[-2]] if target != circle[-1])
+    return found
+
+
+def _find_circle(graph: Mapping[str, tuple[str, ...]]) -> list[str]:
     done: set[str] = set()
     for root in graph:
         if root in done:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from penstock.definition.model import Definition, FieldValue, ParameterObject, PipelineObject, Ref
-from penstock.definition.problems import DefinitionRefused, Problem, shown
+from penstock.definition.problems import DefinitionRefused, Problem, closest, shown
 
 LARGEST_FILE = 20 * 1024 * 1024  # the longest text that the service model allows in one member
+PARTS = ("objects", "parameters", "values", "metadata")
+_LONE_SURROGATE = re.compile(
+    r"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
 
 
 def read_definition_file(path: Path) -> Definition:
     """Read a definition file; raises `DefinitionRefused` with a reason that names the line and column."""
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise _refused(f"{path} is {size:,} bytes long.", f"A definition may be {LARGEST_FILE:,} bytes at most.")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+            if len(data) > LARGEST_FILE:
+                size = f"{path.stat().st_size:,}" if path.is_file() else f"more than {LARGEST_FILE:,}"
+                raise _refused(f"{path} is {size} bytes long.", f"A definition may be {LARGEST_FILE:,} bytes at most.")
     except OSError as error:
         raise _refused(f"{path} cannot be read: {error.strerror}.", "Give the path of a definition file.") from error
     try:
@@ -40,14 +47,31 @@ def parse_json(text: str, source: str) -> Any:
     """Parse JSON; raises `DefinitionRefused` with the line, the column and the usual cause."""
     if not text.strip():
         raise _refused(f"{source} is empty.", 'A definition is a JSON object with a list "objects".')
+    if "\\u" in text and (lone := _LONE_SURROGATE.search(text)):
+        place = _place(source, text, lone.end() - 6)
+        raise _refused(f"{place}: {lone[0][-6:]} is half a character.", "Write the character itself, or both halves.")
     try:
-        return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, source))
+        return json.loads(
+            text,
+            object_pairs_hook=lambda pairs: _unique(pairs, source),
+            parse_constant=lambda constant: _no_constant(constant, source),
+        )
     except json.JSONDecodeError as error:
-        place = f"{source}, line {error.lineno}, column {error.colno}"
         what, remedy = _explain(text, error)
-        raise _refused(f"{place}: {what}", remedy) from error
+        raise _refused(f"{_place(source, text, error.pos)}: {what}", remedy) from error
+    except ValueError as error:
+        raise _refused(f"{source} holds a number with too many digits.", "Write it as a string.") from error
     except RecursionError as error:
         raise _refused(f"{source} is nested too deeply.", "A definition needs five levels at most.") from error
+
+
+def _place(source: str, text: str, position: int) -> str:
+    line = text.count("\n", 0, position) + 1
+    return f"{source}, line {line}, column {position - text.rfind(chr(10), 0, position)}"
+
+
+def _no_constant(constant: str, source: str) -> None:
+    raise _refused(f"{source} holds {constant}, which JSON does not have.", "Write it as a string.")
 
 
 def _unique(pairs: list[tuple[str, Any]], source: str) -> dict[str, Any]:
@@ -70,16 +94,20 @@ def _explain(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
         return f"a comma before the closing {rest[0]}.", "Remove the comma."
     if before.endswith(",") and rest.lstrip()[:1] in ("}", "]"):
         return f"a comma before the closing {rest.lstrip()[0]}.", "Remove the comma."
+    if error.msg.startswith("Illegal trailing comma"):
+        return "a comma before the closing bracket.", "Remove the comma."
     if rest.startswith(("//", "/*", "#")) or (error.pos and text[error.pos - 1 : error.pos + 1] in ("//", "/*")):
         return (
             "a comment, which JSON does not have.",
             "Remove it, or keep it in a user-defined field such as myNote.",
         )
-    if error.msg.startswith(",") and before.endswith(("}", "]")) and rest[:1] in ("{", "["):
-        return "a missing comma.", "Put a comma between the two."
+    if error.msg.startswith("Expecting ','") and rest.strip():
+        if rest[0] in '{["':
+            return "a missing comma.", "Put a comma between the two."
+        return "neither a comma nor a closing bracket.", 'A quote inside a string is written \\".'
     if error.msg.startswith("Invalid control character"):
         if rest[:1] in ("\n", "\r"):
-            return "a line break inside a string.", "Write it as \\n."
+            return "a line break inside a string.", "Write it as \\n, or close the string before it."
         return "a control character inside a string.", "Write it as \\t or \\uXXXX."
     if rest.startswith(",") and before.endswith((",", "[", "{")):
         return "a comma with nothing before it.", "Remove the comma."
@@ -87,46 +115,61 @@ def _explain(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
         return "a string in single quotes.", "JSON strings stand in double quotes."
     if not rest.strip():
         return "the text ends too early.", "Close what is open: a brace, a bracket or a quote is missing."
+    if error.msg.startswith("Unterminated string"):
+        return "the string that begins here does not end.", "Close it with a double quote."
+    if error.msg.startswith("Extra data"):
+        return "text after the end of the definition.", "Remove it; a definition is one JSON object."
     return f"{error.msg[0].lower()}{error.msg[1:]}.", ""
 
 
 def definition_of(document: Any, source: str = "definition") -> Definition:
-    """Turn a parsed document into a definition; raises `DefinitionRefused` with all that is misshapen."""
+    """Turn a parsed document into a definition; what is misshapen is left out and listed in `misread`.
+
+    Raises `DefinitionRefused` where the document is no JSON object at all.
+    """
     problems: list[Problem] = []
     if not isinstance(document, dict):
         raise _refused(f"{source} holds {_kind(document)}.", 'A definition is a JSON object with a list "objects".')
     for key in document:
-        if key not in ("objects", "parameters", "values", "metadata"):
-            problems.append(
-                Problem("", key, f"Unknown key {shown(key)}.", "A definition has objects, parameters and values.")
-            )
+        if key not in PARTS:
+            remedy = closest(str(key), PARTS) or "A definition has objects, parameters and values."
+            problems.append(Problem("", str(key), f"Unknown key {shown(str(key))}.", remedy))
     objects: dict[str, PipelineObject] = {}
-    duplicates: list[str] = []
     for number, entry in enumerate(_list(document, "objects", problems, required=True), 1):
         read = _object(entry, number, problems)
         if read is None:
             continue
         if read.id in objects:
-            duplicates.append(read.id)
+            problems.append(duplicate_object(read.id))
         objects[read.id] = read
     parameters: dict[str, ParameterObject] = {}
     for number, entry in enumerate(_list(document, "parameters", problems), 1):
         parameter = _parameter(entry, number, problems)
         if parameter is not None:
             if parameter.id in parameters:
-                problems.append(
-                    Problem(
-                        parameter.id,
-                        "id",
-                        f"Two parameters have the id {shown(parameter.id)}.",
-                        "Remove one.",
-                    )
-                )
+                problems.append(duplicate_parameter(parameter.id))
             parameters[parameter.id] = parameter
     values = _values(document.get("values", {}), problems)
+    return Definition(objects, parameters, values, tuple(problems))
+
+
+def values_of(document: Any, source: str) -> dict[str, tuple[str, ...]]:
+    """The parameter values of a parsed file: `{"values": {…}}`, or the inner object alone. Raises DefinitionRefused."""
+    problems: list[Problem] = []
+    values = _values(document.get("values", document) if isinstance(document, dict) else document, problems)
     if problems:
-        raise DefinitionRefused(problems)
-    return Definition(objects, parameters, values, tuple(duplicates))
+        raise DefinitionRefused([Problem("", "", f"{source}: {problem.text}") for problem in problems])
+    return values
+
+
+def duplicate_object(identity: str) -> Problem:
+    """Two objects of one id; the later one is kept."""
+    return Problem(identity, "id", f"Two objects have the id {shown(identity)}.", "Rename one of them.")
+
+
+def duplicate_parameter(identity: str) -> Problem:
+    """Two parameters of one id; the later one is kept."""
+    return Problem(identity, "id", f"Two parameters have the id {shown(identity)}.", "Remove one.")
 
 
 def _list(document: dict[str, Any], key: str, problems: list[Problem], *, required: bool = False) -> list[Any]:
@@ -158,8 +201,11 @@ def _object(entry: Any, number: int, problems: list[Problem]) -> PipelineObject 
         if key in ("id", "name"):
             continue
         entries = value if isinstance(value, list) else [value]
-        read = [_field_value(identity, key, item, problems) for item in entries]
-        fields[key] = tuple(item for item in read if item is not None)
+        read = tuple(_field_value(identity, key, item, problems) for item in entries)
+        if not read:
+            problems.append(Problem(identity, key, f"'{key}' is an empty list.", "Give a value, or remove the field."))
+        if found := tuple(item for item in read if item is not None):
+            fields[key] = found
     return PipelineObject(identity, name, fields)
 
 
@@ -189,8 +235,8 @@ def _parameter(entry: Any, number: int, problems: list[Problem]) -> ParameterObj
         return None
     attributes: dict[str, tuple[str, ...]] = {}
     for key, value in entry.items():
-        if key != "id":
-            attributes[key] = _texts(entry["id"], key, value, problems)
+        if key != "id" and (texts := _texts(entry["id"], key, value, problems)):
+            attributes[key] = texts
     return ParameterObject(entry["id"], attributes)
 
 
@@ -198,18 +244,23 @@ def _values(value: Any, problems: list[Problem]) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, dict):
         problems.append(Problem("", "values", f'"values" is {_kind(value)}.', "Give a JSON object of id and value."))
         return {}
-    return {key: _texts(key, "values", item, problems) for key, item in value.items()}
+    read = {key: _texts(key, "values", item, problems) for key, item in value.items()}
+    return {key: texts for key, texts in read.items() if texts}
 
 
 def _texts(identity: str, key: str, value: Any, problems: list[Problem]) -> tuple[str, ...]:
     texts: list[str] = []
+    if value == []:
+        what = identity if key == "values" else key
+        problems.append(Problem(identity, key, f"'{what}' is an empty list.", "Give a value, or leave it out."))
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, bool):
             texts.append("true" if item else "false")
         elif isinstance(item, str | int | float):
             texts.append(str(item))
         else:
-            problems.append(Problem(identity, key, f"A value of '{key}' is {_kind(item)}.", "Give a string."))
+            what = f"The value of '{identity}'" if key == "values" else f"A value of '{key}'"
+            problems.append(Problem(identity, key, f"{what} is {_kind(item)}.", "Give a string."))
     return tuple(texts)
 
 
@@ -220,7 +271,7 @@ def to_file_form(definition: Definition) -> dict[str, Any]:
         entry: dict[str, Any] = {"id": obj.id, "name": obj.name}
         for key, values in obj.fields.items():
             items = [{"ref": value.id} if isinstance(value, Ref) else value for value in values]
-            entry[key] = items[0] if len(items) == 1 else items
+            entry.setdefault(key, items[0] if len(items) == 1 else items)
         objects.append(entry)
     document: dict[str, Any] = {"objects": objects}
     if definition.parameters:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from penstock.definition.problems import Problem
+
 DEFAULT = "Default"
 
 
@@ -62,12 +64,16 @@ Values = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Definition:
-    """A whole definition; `duplicates` names object ids that were given more than once."""
+    """A whole definition.
+
+    `misread` holds what could not be kept when it was read, such as a second object of the same id: a definition that
+    has any is not whole, and validation reports them with all other problems.
+    """
 
     objects: Mapping[str, PipelineObject] = field(default_factory=dict)
     parameters: Mapping[str, ParameterObject] = field(default_factory=dict)
     values: Values = field(default_factory=dict)
-    duplicates: tuple[str, ...] = ()
+    misread: tuple[Problem, ...] = ()
 
 
 def is_secret(key: str) -> bool:

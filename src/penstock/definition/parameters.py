@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from penstock.definition.model import Definition, ParameterObject, Values
-from penstock.definition.problems import Problem, closest, shown
+from penstock.definition.conversion import read_double, read_integer
+from penstock.definition.model import Definition, ParameterObject, Values, is_secret
+from penstock.definition.problems import Problem, closest, shown, shown_of
 
 _TYPES: dict[str, Callable[[str], object]] = {
     "string": str,
-    "integer": int,
-    "double": float,
+    "integer": read_integer,
+    "double": read_double,
     "aws::s3::objectkey": str,
 }
+ATTRIBUTES = ("type", "description", "optional", "default", "allowedValues", "isArray", "helpText", "watermark")
 
 
 def parameter_problems(definition: Definition, given: Values, *, complete: bool) -> Iterator[Problem]:
@@ -27,6 +29,10 @@ def parameter_problems(definition: Definition, given: Values, *, complete: bool)
                 f"The parameter type {shown(parameter.attribute('type') or '')} is not known.",
                 "Types are String, Integer, Double and AWS::S3::ObjectKey.",
             )
+        for key in parameter.attributes:
+            if key not in ATTRIBUTES:
+                message = f"Parameters have no attribute {shown(key)}."
+                yield Problem(parameter.id, key, message, closest(key, ATTRIBUTES), is_warning=True)
         if not parameter.id.removeprefix("*").startswith("my"):
             yield Problem(parameter.id, "id", "A parameter's id should begin with 'my'.", is_warning=True)
         values = given.get(parameter.id, definition.values.get(parameter.id, parameter.attributes.get("default")))
@@ -53,7 +59,6 @@ def parameter_problems(definition: Definition, given: Values, *, complete: bool)
 
 
 def _value_problems(parameter: ParameterObject, kind: str, values: tuple[str, ...]) -> Iterator[Problem]:
-    secret = parameter.id.startswith("*")
     allowed = parameter.attributes.get("allowedValues")
     if len(values) > 1 and (parameter.attribute("isArray") or "").lower() != "true":
         yield Problem(
@@ -63,15 +68,15 @@ def _value_problems(parameter: ParameterObject, kind: str, values: tuple[str, ..
             "Give one, or set isArray to true.",
         )
     for value in values:
-        seen = "'*****'" if secret else shown(value)
+        seen = shown_of(parameter.id, value)
+        kept = "" if is_secret(parameter.id) else value
         if allowed and value not in allowed:
-            yield Problem(
-                parameter.id,
-                "values",
-                f"'{parameter.id}' is {seen}.",
-                f"Allowed values: {', '.join(allowed)}.",
-            )
+            remedy = "It is none of the allowed values."
+            if not is_secret(parameter.id):
+                remedy = f"Allowed values: {', '.join(allowed)}."
+            yield Problem(parameter.id, "values", f"'{parameter.id}' is {seen}.", remedy, kept)
         try:
             _TYPES.get(kind, str)(value)
-        except ValueError:
-            yield Problem(parameter.id, "values", f"'{parameter.id}' is {seen}.", f"It must be of type {kind.title()}.")
+        except ValueError as error:
+            remedy = f"Its type is {kind.title()}: {error}."
+            yield Problem(parameter.id, "values", f"'{parameter.id}' is {seen}.", remedy, kept)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 UNITS = ("second", "minute", "hour", "day", "week", "month", "year")
-_PERIOD = re.compile(r"\s*(\d+)\s*([a-z]+?)s?\s*", re.IGNORECASE)
+LONGEST = timedelta(days=100 * 366)
+_PERIOD = re.compile(r"\s*([0-9]+)\s*([a-z]+?)s?\s*", re.IGNORECASE)
 _FIXED = {
     "second": timedelta(seconds=1),
     "minute": timedelta(minutes=1),
@@ -16,7 +17,8 @@ _FIXED = {
     "day": timedelta(days=1),
     "week": timedelta(weeks=1),
 }
-_DATE_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?Z?)?")
+_LENGTHS = {**_FIXED, "month": timedelta(days=30), "year": timedelta(days=365)}
+_DATE_TIME = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?Z?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,10 @@ class Period:
         match = _PERIOD.fullmatch(text)
         if match is None or match[2].lower() not in UNITS:
             raise ValueError("a period is a number and a unit: minutes, hours, days, weeks, months or years")
-        return cls(int(match[1]), match[2].lower())
+        unit = match[2].lower()
+        if len(match[1]) > 20 or int(match[1]) > LONGEST // _LENGTHS[unit]:
+            raise ValueError("a period is 100 years at most")
+        return cls(int(match[1]), unit)
 
     def after(self, start: datetime, times: int) -> datetime:
         """The moment that lies `times` periods after `start`; months and years keep the day where they can."""
@@ -53,8 +58,7 @@ class Period:
 
     def length(self) -> timedelta:
         """How long the period is; a month counts as 30 days and a year as 365."""
-        fixed = {**_FIXED, "month": timedelta(days=30), "year": timedelta(days=365)}
-        return fixed[self.unit] * self.amount
+        return _LENGTHS[self.unit] * self.amount
 
     def __str__(self) -> str:
         return f"{self.amount} {self.unit}{'' if self.amount == 1 else 's'}"

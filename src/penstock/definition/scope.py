@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from penstock.definition.model import (
     DEFAULT,
@@ -16,18 +16,49 @@ from penstock.definition.model import (
     Values,
     is_secret,
 )
+from penstock.expressions import ExpressionError, NotYet, UnknownName, Value, evaluate, parse, to_text
 from penstock.expressions import Fields as ExpressionFields
-from penstock.expressions import NotYet, UnknownName, Value, evaluate, parse, to_text
 
+RUNTIME_NAMES = (
+    "id",
+    "name",
+    "parent",
+    "node",
+    "errorId",
+    "errorMessage",
+    "errorStackTrace",
+    "cancellationReason",
+    "hostname",
+    "reportProgressTime",
+    "emrStepLog",
+    "hadoopJobLog",
+    "attemptStatus",
+    "currentRetryCount",
+    "lastRetryTime",
+)
+"""Fields that the service sets at run time though their names do not begin with @ (object_types: runtime fields)."""
 DEEPEST_PARENTS = 32
+DEEPEST_FIELDS = 32
 
 
 def inherited(definition: Definition, obj: PipelineObject) -> PipelineObject:
     """The object with its parents' fields, or those of Default where it has no parent (service_facts, section 2).
 
-    Its own fields come first. A parent that does not exist, or a circle of parents, ends the chain.
+    Its own fields come first. What Default says of its own type is no one else's.
     """
     fields = dict(obj.fields)
+    for ancestor in ancestors(definition, obj):
+        for key, values in ancestor.fields.items():
+            if key != "parent" and (key != "type" or ancestor.id != DEFAULT):
+                fields.setdefault(key, values)
+    return PipelineObject(obj.id, obj.name, fields)
+
+
+def ancestors(definition: Definition, obj: PipelineObject) -> Iterator[PipelineObject]:
+    """The objects that an object inherits from, nearest first.
+
+    A parent that does not exist, a circle of parents, or the thirty-third parent ends the chain.
+    """
     seen = {obj.id}
     current: PipelineObject | None = obj
     while current is not None and len(seen) <= DEEPEST_PARENTS:
@@ -39,12 +70,9 @@ def inherited(definition: Definition, obj: PipelineObject) -> PipelineObject:
         else:
             current = None
         if current is None or current.id in seen:
-            break
+            return
         seen.add(current.id)
-        for key, values in current.fields.items():
-            if key != "parent":
-                fields.setdefault(key, values)
-    return PipelineObject(obj.id, obj.name, fields)
+        yield current
 
 
 def parameter_values(definition: Definition, given: Values | None = None) -> Values:
@@ -97,6 +125,7 @@ class Scope:
         self.reveal = reveal
         self.missing = missing
         self.revealed: set[str] = set()
+        self.known: dict[tuple[str, str], Value] = {}
         self._open: list[tuple[str, str]] = []
 
     def fields(self, key: str) -> ObjectFields:
@@ -113,20 +142,42 @@ class Scope:
         return clear
 
     def evaluate(self, key: str, text: str) -> Value:
-        """The value of a text that stands in a field of the object."""
+        """The value of a text that stands in a field of the object.
+
+        An optional parameter without a value is empty inside a longer text; a text that is one expression and needs
+        it has no value: an ExpressionError caused by OptionalParameter.
+        """
         template = parse(text)
-        return text if template.is_constant else evaluate(template, self.fields(key))
+        if template.is_constant:
+            return text
+        try:
+            return evaluate(template, self.fields(key))
+        except ExpressionError as error:
+            if len(template.parts) == 1 or not isinstance(error.__cause__, OptionalParameter):
+                raise
+            return evaluate(template, replace(self.fields(key), has_blanks=True))
 
     def evaluate_field(self, key: str, name: str, values: tuple[FieldValue, ...]) -> tuple[FieldValue, ...]:
-        """The evaluated values of one field: a list value becomes several values."""
+        """The evaluated values of one field: a list value becomes several values.
+
+        A value that is an optional parameter without a value is left out.
+        """
         found: list[FieldValue] = []
-        with self.opened(key, name):
-            for value in values:
-                if isinstance(value, Ref):
-                    found.append(value)
-                    continue
-                text = to_text(self.evaluate(key, self.seen(name, value)))
-                found.extend(text if isinstance(text, list) else [text])
+        try:
+            with self.opened(key, name):
+                for value in values:
+                    if isinstance(value, Ref):
+                        found.append(value)
+                        continue
+                    try:
+                        text = to_text(self.evaluate(key, self.seen(name, value)))
+                    except ExpressionError as error:
+                        if isinstance(error.__cause__, OptionalParameter):
+                            continue
+                        raise _hidden(name, error) from error.__cause__
+                    found.extend(text if isinstance(text, list) else [text])
+        except RecursionError:
+            raise _too_deep(name, values) from None
         return tuple(found)
 
     @contextmanager
@@ -135,11 +186,26 @@ class Scope:
         if (key, name) in self._open:
             circle = " → ".join(field for _, field in self._open[self._open.index((key, name)) :])
             raise CircularFields(name, f"{circle} → {name}")
+        if len(self._open) > DEEPEST_FIELDS:
+            raise TooDeep(name, "Use fewer.")
         self._open.append((key, name))
         try:
             yield
         finally:
             self._open.pop()
+
+
+def _hidden(name: str, error: ExpressionError) -> ExpressionError:
+    """The error of a field; of a secret one it shows nothing, since any part of its text may be the secret."""
+    if not is_secret(name):
+        return error
+    message = f"The expression in '{name}' is wrong."
+    return ExpressionError("", 0, message, "Write a parameter as #{*myParameter}; more is not shown of a secret.")
+
+
+def _too_deep(name: str, values: tuple[FieldValue, ...]) -> ExpressionError:
+    text = "" if is_secret(name) else next((value for value in values if isinstance(value, str)), "")
+    return ExpressionError(text, 0, "The fields that this needs nest too deeply.", "Use simpler expressions.")
 
 
 class CircularFields(UnknownName):
@@ -148,6 +214,13 @@ class CircularFields(UnknownName):
     def __init__(self, name: str, circle: str) -> None:
         super().__init__(name)
         self.circle = circle
+
+
+class TooDeep(UnknownName):
+    """A field that is read through a long chain of others."""
+
+    def __str__(self) -> str:
+        return f"The field {self.name!r} is read through more than {DEEPEST_FIELDS} other fields."
 
 
 class OptionalParameter(UnknownName):
@@ -166,12 +239,24 @@ class ObjectFields(ExpressionFields):
     key: str
     entry: Entry
     is_instance: bool
+    has_blanks: bool = False
 
     def __str__(self) -> str:
         return self.key
 
     def field(self, name: str) -> Value:
-        """The value of a field by its name as written; raises UnknownName, or NotYet before it is known."""
+        """The value of a field by its name as written; raises UnknownName, or NotYet before it is known.
+
+        With `has_blanks` an optional parameter without a value is an empty text.
+        """
+        try:
+            return self._field(name)
+        except OptionalParameter:
+            if self.has_blanks:
+                return ""
+            raise
+
+    def _field(self, name: str) -> Value:
         component = self.scope.objects.get(self.entry.component)
         if name in ("@id", "id"):
             return self.key
@@ -191,11 +276,11 @@ class ObjectFields(ExpressionFields):
             if self.scope.missing is not None:
                 return self.scope.missing
             raise NotYet(name)
-        if is_secret(name) and self.scope.reveal is None:
-            raise NotYet(name)
         if component is not None and name in component.fields:
             return self._own(name, component.fields[name])
         if name in self.scope.values:
+            if is_secret(name) and self.scope.reveal is None:
+                raise NotYet(name)
             values = [self.scope.seen(name, value) for value in self.scope.values[name]]
             return values[0] if len(values) == 1 else list(values)
         if name in self.scope.parameters:
@@ -205,19 +290,37 @@ class ObjectFields(ExpressionFields):
             return self._own(name, default.fields[name])
         if self.scope.missing is not None:
             return self.scope.missing
+        if name in RUNTIME_NAMES:
+            raise NotYet(name)
         raise UnknownName(name)
 
     def _own(self, name: str, values: tuple[FieldValue, ...]) -> Value:
         refs = self.entry.refs.get(name)
         if refs is not None:
-            found: list[Value] = [self.scope.fields(ref) for ref in refs]
-        else:
-            found = []
-            with self.scope.opened(self.key, name):
-                for value in values:
-                    if isinstance(value, Ref):
-                        found.append(self.scope.fields(value.id))
-                        continue
+            instances: list[Value] = [self.scope.fields(ref) for ref in refs]
+            return instances[0] if len(instances) == 1 else instances
+        if is_secret(name) and self.scope.reveal is None:
+            raise NotYet(name)
+        if (self.key, name) not in self.scope.known:
+            self.scope.known[self.key, name] = self._evaluated(name, values)
+        return self.scope.known[self.key, name]
+
+    def _evaluated(self, name: str, values: tuple[FieldValue, ...]) -> Value:
+        found: list[Value] = []
+        unset: ExpressionError | None = None
+        with self.scope.opened(self.key, name):
+            for value in values:
+                if isinstance(value, Ref):
+                    found.append(self.scope.fields(value.id))
+                    continue
+                try:
                     made = self.scope.evaluate(self.key, self.scope.seen(name, value))
-                    found.extend(made if isinstance(made, list) else [made])
+                except ExpressionError as error:
+                    if not isinstance(error.__cause__, OptionalParameter):
+                        raise _hidden(name, error) from error.__cause__
+                    unset = error
+                    continue
+                found.extend(made if isinstance(made, list) else [made])
+        if unset is not None and not found:
+            raise OptionalParameter(name) from unset
         return found[0] if len(found) == 1 else found

@@ -45,10 +45,10 @@ def fire(turn: Turn, instance: Instance, names: Iterable[str]) -> None:
         turn.due(turn.now)
 
 
-def deliver_due(turn: Turn, owner: str) -> int:
-    """Deliver alarms to the event log; gives how many."""
-    alarms = read_all(Alarm, turn.tx.all("due_alarms", now=turn.now, owner=owner, limit=DELIVERIES_AT_ONCE))
-    for alarm in alarms:
+def deliver_due(turn: Turn, pipeline_id: str) -> None:
+    """Deliver a pipeline's alarms to the event log."""
+    alarms = turn.tx.all("due_alarms", pipeline_id=pipeline_id, now=turn.now, limit=DELIVERIES_AT_ONCE)
+    for alarm in read_all(Alarm, alarms):
         if turn.tx.execute("alarm_delivered", sequence=alarm.sequence, now=turn.now):
             turn.tx.execute(
                 "insert_event",
@@ -61,4 +61,3 @@ def deliver_due(turn: Turn, owner: str) -> int:
                 to_status="DELIVERED",
                 detail=f"{alarm.subject}: {alarm.message}",
             )
-    return len(alarms)

@@ -9,7 +9,6 @@ from datetime import datetime
 from penstock.clock import from_ms, to_ms
 from penstock.definition.model import Values
 from penstock.engine import endings, rerun
-from penstock.engine.materialise import make_instance
 from penstock.engine.plan import Component, Plan
 from penstock.engine.status import move
 from penstock.engine.turn import Turn
@@ -21,12 +20,14 @@ def activate(
 ) -> Activation | None:
     """Make an activation and let its components run; None where the pipeline's state does not allow it."""
     number = pipeline.activation + 1
-    scheduled_at = turn.now // 1000 * 1000
-    if pipeline.activation:
-        row = turn.tx.one("activation_by_number", pipeline_id=pipeline.pipeline_id, number=pipeline.activation)
-        if row is not None:
-            scheduled_at = max(scheduled_at, row["scheduled_at"] + 1000)
-    activation = Activation(pipeline.pipeline_id, number, version, _json(values), scheduled_at, start_at, turn.now, by)
+    scheduled_at, skip_until = turn.now // 1000 * 1000, start_at
+    row = turn.tx.one("activation_by_number", pipeline_id=pipeline.pipeline_id, number=pipeline.activation)
+    if row is not None:
+        scheduled_at = max(scheduled_at, row["scheduled_at"] + 1000)
+        skip_until = row["start_at"] if start_at is None else start_at  # what was to be SKIPPED still is
+    activation = Activation(
+        pipeline.pipeline_id, number, version, _json(values), scheduled_at, skip_until, turn.now, by
+    )
     turn.tx.execute(
         "insert_activation",
         pipeline_id=activation.pipeline_id,
@@ -34,7 +35,7 @@ def activate(
         version=version,
         parameter_values=activation.parameter_values,
         scheduled_at=scheduled_at,
-        start_at=start_at,
+        start_at=skip_until,
         activated_at=turn.now,
         activated_by=by,
     )
@@ -42,20 +43,36 @@ def activate(
         return None
     turn.tx.execute("set_activation", pipeline_id=pipeline.pipeline_id, number=number, at=turn.now)
     plan = turn.plans.find(turn.tx, pipeline.pipeline_id, number)
+    _drop_cursors(turn, plan)
     for component in plan.components.values():
-        _set_out(turn, plan, component, start_at)
-    for row in turn.tx.all("deactivated_instances", pipeline_id=pipeline.pipeline_id, reason=endings.DEACTIVATED):
-        if start_at is None or row["scheduled_start"] >= start_at:
-            rerun.rerun(turn, read(Instance, row), spread=False)
+        _set_out(turn, plan, component)
+    if pipeline.state == "INACTIVE":
+        _resume(turn, pipeline.pipeline_id, start_at)
     turn.perhaps_over.add(pipeline.pipeline_id)
     return activation
+
+
+def _drop_cursors(turn: Turn, plan: Plan) -> None:
+    """Components that the definition no longer has are made no more."""
+    for state in read_all(ComponentState, turn.tx.all("components_of", pipeline_id=plan.pipeline_id)):
+        if state.component not in plan.components and state.next_start is not None:
+            turn.advance(plan.pipeline_id, state.component)
+
+
+def _resume(turn: Turn, pipeline_id: str, start_at: int | None) -> None:
+    """Run what the last deactivation cancelled, unless it lies before the start, and look at what stood still."""
+    for row in turn.tx.all("deactivated_instances", pipeline_id=pipeline_id, reason=endings.DEACTIVATED):
+        if start_at is None or row["scheduled_start"] >= start_at:
+            rerun.rerun(turn, read(Instance, row), spread=False, counts=True)
+    for row in turn.tx.all("active_instances_of_pipeline", pipeline_id=pipeline_id):
+        turn.check(pipeline_id, row["instance_id"])
 
 
 def _json(values: Values) -> str:
     return json.dumps({key: list(entries) for key, entries in values.items()})
 
 
-def _set_out(turn: Turn, plan: Plan, component: Component, start_at: int | None) -> None:
+def _set_out(turn: Turn, plan: Plan, component: Component) -> None:
     """Put a component's cursor where it goes on: on demand at this activation, else after its last interval."""
     is_new = turn.tx.execute("insert_component", pipeline_id=plan.pipeline_id, component=component.id)
     if component.family == "Precondition":
@@ -68,8 +85,6 @@ def _set_out(turn: Turn, plan: Plan, component: Component, start_at: int | None)
         index = plan.activation.number - 1 if is_new else index
         start = from_ms(plan.activation.scheduled_at)
     else:
-        if start_at is not None:
-            index = _skip(turn, plan, component, index, start_at)
         interval = component.intervals.at(index)
         start = interval[0] if interval else None
     turn.tx.execute(
@@ -83,15 +98,6 @@ def _set_out(turn: Turn, plan: Plan, component: Component, start_at: int | None)
     turn.advance(plan.pipeline_id, component.id)
 
 
-def _skip(turn: Turn, plan: Plan, component: Component, index: int, start_at: int) -> int:
-    """Leave the intervals before the start timestamp SKIPPED (the guide: status codes)."""
-    first = component.intervals.first_from(from_ms(start_at))
-    while index < first and (interval := component.intervals.at(index)) is not None:
-        make_instance(turn, plan, component, "", *interval, skipped=True)
-        index += 1
-    return index
-
-
 def deactivate(turn: Turn, pipeline: Pipeline, *, cancel_active: bool) -> bool:
     """Make no more instances and cancel those that wait, and the running ones too unless they may finish."""
     if move(turn.tx, pipeline, "deactivate", turn.now) is None:
@@ -99,7 +105,9 @@ def deactivate(turn: Turn, pipeline: Pipeline, *, cancel_active: bool) -> bool:
     turn.tx.execute("stop_cursors", pipeline_id=pipeline.pipeline_id, at=turn.now)
     rows = turn.tx.all("active_instances_of_pipeline", pipeline_id=pipeline.pipeline_id)
     for instance in read_all(Instance, rows):
-        if instance.family != "Resource" and (cancel_active or instance.status != "RUNNING"):
+        if instance.family == "Resource":
+            turn.check(instance.pipeline_id, instance.instance_id)  # it ends when what runs on it has
+        elif cancel_active or instance.status != "RUNNING":
             endings.cancel(turn, instance, endings.DEACTIVATED)
     turn.perhaps_over.add(pipeline.pipeline_id)
     return True

@@ -24,16 +24,18 @@ class Failure:
     stack_trace: str | None = None
 
 
-def queue(turn: Turn, instance: Instance, component: Component, *, verb: str = "queue", delay: int = 0) -> None:
-    """Make the next attempt and let task runners have it after `delay` milliseconds."""
+def queue(
+    turn: Turn, instance: Instance, component: Component, *, verb: str = "queue", after: Attempt | None = None
+) -> None:
+    """Make the next attempt; where it is another try `after` a failed one, task runners have it after the delay."""
     plan = turn.plan(instance)
     number = instance.attempt_count + 1
     moved = move(turn.tx, instance, verb, turn.now, attempt_count=number)
     if moved is None:
         return
     group = worker_group(plan, component, instance)
-    available_at = turn.now + delay
-    expires_at = turn.after(component.precondition_timeout, instance.created_at)
+    available_at = turn.now + (component.retry_delay if after else 0)
+    expires_at = after.expires_at if after else turn.after(component.precondition_timeout)
     turn.tx.execute(
         "insert_attempt",
         pipeline_id=instance.pipeline_id,
@@ -75,7 +77,10 @@ def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance
         return None
     component = turn.component(instance)
     lease_until = turn.in_seconds(turn.settings.acknowledge_within)
-    ends_at = turn.after(component.attempt_timeout) if component and component.family != "Resource" else None
+    limit = None
+    if component is not None:
+        limit = component.init_timeout if component.family == "Resource" else component.attempt_timeout
+    ends_at = turn.after(limit)
     taken = move(
         turn.tx,
         attempt,
@@ -155,10 +160,11 @@ def failed(turn: Turn, attempt: Attempt, failure: Failure, *, verb: str = "fail"
 def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry: bool) -> None:
     errors = {
         "error_id": failure.error_id,
-        "error_message": failure.message,
-        "error_stack_trace": failure.stack_trace,
+        "error_message": failure.message.replace("\0", ""),  # which PostgreSQL does not take
+        "error_stack_trace": failure.stack_trace.replace("\0", "") if failure.stack_trace else None,
     }
-    if move(turn.tx, attempt, verb, turn.now, detail=failure.message[:1000], **errors) is None:
+    detail = (errors["error_message"] or "")[:1000]
+    if move(turn.tx, attempt, verb, turn.now, detail=detail, **errors) is None:
         return
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
     component = turn.component(instance) if instance else None
@@ -169,9 +175,13 @@ def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry
             lose_tasks(turn, instance)
         counted = replace(instance, tries_left=instance.tries_left - 1)
         again = "create" if instance.family == "Resource" else "retry"
-        queue(turn, counted, component, verb=again, delay=component.retry_delay)
+        queue(turn, counted, component, verb=again, after=attempt)
         return
-    moved = move(turn.tx, instance, "fail", turn.now, detail=failure.message[:1000], **errors)
+    if instance.family == "Resource" and instance.status == "SHUTTING_DOWN":
+        errors, ending = {}, "finish"  # it has done its work, however its end went
+    else:
+        ending = "fail"
+    moved = move(turn.tx, instance, ending, turn.now, detail=detail, **errors)
     if moved is not None:
         turn.ended.append(moved)
 

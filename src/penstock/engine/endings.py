@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.engine import actions, attempts
-from penstock.engine.dependencies import all_of, consumers, meet, producer_of
+from penstock.engine.dependencies import all_of, consumers, meet, producer_of, unmeet
 from penstock.engine.status import ENDED, UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Instance
@@ -16,7 +16,9 @@ def ended(turn: Turn, instance: Instance) -> None:
     """Carry the end of an instance to its neighbours; work is in proportion to their number only."""
     assert instance.status in ENDED
     component = turn.component(instance)
-    if instance.status == "FINISHED":
+    if instance.family == "Resource":
+        unmeet(turn, instance, "resource")
+    if instance.status == "FINISHED" and instance.family != "Resource":
         meet(turn, instance, "data")
         meet(turn, instance, "precondition")
     else:
@@ -49,6 +51,16 @@ def _cancel_preconditions(turn: Turn, instance: Instance) -> None:
         found = producer_of(turn, dependency) if dependency.kind == "precondition" else None
         if found is not None:
             cancel(turn, found, f"{instance.instance_id} is {instance.status}.")
+
+
+def finish_preconditions(turn: Turn, instance: Instance) -> None:
+    """What was marked as finished needs its preconditions no more."""
+    for dependency in all_of(turn, instance):
+        found = producer_of(turn, dependency) if dependency.kind == "precondition" else None
+        moved = move(turn.tx, found, "mark finished", turn.now) if found and found.ended_at is None else None
+        if moved is not None:
+            attempts.cancel_active(turn, moved)
+            turn.ended.append(moved)
 
 
 def cancel(turn: Turn, instance: Instance, reason: str) -> bool:

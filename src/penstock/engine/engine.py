@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from penstock.clock import Clock, to_ms
 from penstock.definition.slots import Catalogue
-from penstock.engine import actions, lateness, timeouts
+from penstock.engine import actions, lateness, materialise, timeouts
 from penstock.engine.plan import Plans
 from penstock.engine.settle import settle
 from penstock.engine.status import earliest
@@ -21,6 +21,7 @@ from penstock.store.secrets import Secrets
 LOG = logging.getLogger(__name__)
 LONGEST_SLEEP = 30.0
 PIPELINES_AT_ONCE = 20
+AFTER_FAILURE = 1000  # milliseconds
 
 
 class Engine:
@@ -56,10 +57,14 @@ class Engine:
                 if pipeline_id is not None:
                     tx.one("pipeline_for_update", pipeline_id=pipeline_id)
                 turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine)
-                yield turn
-                settle(turn)
+                try:
+                    yield turn
+                    settle(turn)
+                except BaseException:
+                    self.plans.forget(pipeline_id)  # while nobody else can make the activation that is undone now
+                    raise
         except BaseException:
-            self.plans.forget(pipeline_id)  # the activation that a plan was made for may have been undone
+            self.plans.forget(pipeline_id)  # the commit itself may have failed
             raise
         if turn.woken:
             self.on_wake(turn.woken)
@@ -80,26 +85,33 @@ class Engine:
                 self._condition.notify()
 
     def run_due(self) -> int | None:
-        """Do everything that is due now; gives the time when something is due next."""
-        while self._advance_due():
-            pass
-        for duty in (timeouts.end_due, lateness.fire_late, actions.deliver_due):
-            while self._has_due(duty):
-                pass
-        return self._look_ahead()
+        """Do everything that is due now; gives the time when something is due next.
 
-    def _advance_due(self) -> bool:
+        A pipeline whose turn fails holds up no other one: the failure is logged, and tried again a little later.
+        """
+        failed: set[str] = set()
+        while pipelines := [identity for identity in self._due_pipelines(len(failed)) if identity not in failed]:
+            for pipeline_id in pipelines:
+                try:
+                    self._do_due(pipeline_id)
+                except Exception:
+                    LOG.exception("What was due in the pipeline %s failed", pipeline_id)
+                    failed.add(pipeline_id)
+        upcoming = self._look_ahead()
+        if failed:
+            retry = to_ms(self.clock.now()) + AFTER_FAILURE
+            return retry if upcoming is None else max(retry, upcoming)
+        return upcoming
+
+    def _due_pipelines(self, more: int) -> list[str]:
         with self.store.snapshot() as tx:
-            now = to_ms(self.clock.now())
-            rows = tx.all("due_components", now=now, owner=self.owner, limit=PIPELINES_AT_ONCE)
-        for row in rows:
-            with self.turn(row["pipeline_id"]) as turn:
-                turn.advance(row["pipeline_id"], row["component"])
-        return bool(rows)
+            now, limit = to_ms(self.clock.now()), PIPELINES_AT_ONCE + more
+            return [row["pipeline_id"] for row in tx.all("due_pipelines", now=now, owner=self.owner, limit=limit)]
 
-    def _has_due(self, duty: Callable[[Turn, str], int]) -> bool:
-        with self.turn() as turn:
-            return duty(turn, self.owner) > 0
+    def _do_due(self, pipeline_id: str) -> None:
+        with self.turn(pipeline_id) as turn:
+            for duty in (materialise.advance_due, timeouts.end_due, lateness.fire_late, actions.deliver_due):
+                duty(turn, pipeline_id)
 
     def _look_ahead(self) -> int | None:
         now = to_ms(self.clock.now())
@@ -112,7 +124,7 @@ class Engine:
                 tx.one("next_component_due", owner=self.owner),
                 tx.one("next_late", owner=self.owner),
                 tx.one("next_attempt_due", owner=self.owner, now=now),
-                tx.one("next_alarm_due"),
+                tx.one("next_alarm_due", owner=self.owner),
             ]
         self._seen = now
         if woken:
@@ -130,7 +142,7 @@ class Engine:
                 upcoming = self.run_due()
             except Exception:  # the loop must outlive a failing turn; it is logged and tried again
                 LOG.exception("A duty of the engine failed")
-                upcoming = to_ms(self.clock.now()) + 1000
+                upcoming = to_ms(self.clock.now()) + AFTER_FAILURE
             with self._condition:
                 self._next_due = earliest(self._next_due, upcoming)
                 pause = LONGEST_SLEEP

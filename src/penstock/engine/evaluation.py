@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from penstock.clock import from_ms, to_field, to_ms
-from penstock.definition.model import FieldValue, PipelineObject, Ref
+from penstock.definition.model import FieldValue, PipelineObject, Ref, is_secret
 from penstock.definition.period import Intervals
 from penstock.definition.scope import Entry
 from penstock.definition.slots import Catalogue, slots_of
@@ -143,13 +143,15 @@ def task_objects(
             try:
                 fields[name] = scope.evaluate_field(key, name, values)
             except NotYet as error:
+                read = "a value" if is_secret(name) else f"'{error.name}'"
                 raise NotEvaluated(
-                    f"The field '{name}' of '{source.id}' reads '{error.name}', which is not known yet."
+                    f"The field '{name}' of '{source.id}' reads {read}, which is not known yet."
                 ) from error
             except ExpressionError as error:
                 if name not in plan.resolved.objects[source.id].fields:
                     continue  # it holds only an optional parameter without a value
-                raise NotEvaluated(f"The field '{name}' of '{source.id}' cannot be evaluated: {error}") from error
+                reason = error if not _reads_secrets(plan, entries, key, name, values) else "it reads a secret."
+                raise NotEvaluated(f"The field '{name}' of '{source.id}' cannot be evaluated: {reason}") from error
             if name not in NOT_CARRIED:
                 pending.extend(value.id for value in fields[name] if isinstance(value, Ref))
         if entry is not None:
@@ -165,6 +167,21 @@ def task_objects(
         fields[MASKED_VALUES] = tuple(sorted(scope.revealed))
     made[attempt.attempt_id] = PipelineObject(mine.id, mine.name, fields)
     return made
+
+
+def _reads_secrets(
+    plan: Plan, entries: Mapping[str, Entry], key: str, name: str, values: tuple[FieldValue, ...]
+) -> bool:
+    """Whether the error of a field might quote a secret: it is one, or reads one."""
+    if is_secret(name):
+        return True
+    try:
+        plan.resolved.scope(entries=entries).evaluate_field(key, name, values)
+    except NotYet:
+        return True
+    except ExpressionError:
+        pass
+    return False
 
 
 def _text(value: Value) -> str:

@@ -9,12 +9,11 @@ from penstock.store.rows import Instance, read_all
 MOST_AT_ONCE = 100
 
 
-def fire_late(turn: Turn, owner: str) -> int:
-    """Fire the late actions that are due; gives how many instances were late."""
-    late = read_all(Instance, turn.tx.all("late_instances", now=turn.now, owner=owner, limit=MOST_AT_ONCE))
-    for instance in late:
+def fire_late(turn: Turn, pipeline_id: str) -> None:
+    """Fire the late actions of a pipeline that are due."""
+    late = turn.tx.all("late_instances", pipeline_id=pipeline_id, now=turn.now, limit=MOST_AT_ONCE)
+    for instance in read_all(Instance, late):
         turn.tx.execute("set_late", pipeline_id=instance.pipeline_id, instance_id=instance.instance_id)
         component = turn.component(instance)
         if component is not None:
             actions.fire(turn, instance, component.on_late)
-    return len(late)

@@ -7,10 +7,17 @@ from datetime import datetime
 from penstock.clock import from_ms, ms_to_field, to_ms
 from penstock.engine.dependencies import consumers_at, is_met
 from penstock.engine.plan import Component, Plan, holding
+from penstock.engine.skipping import MOST_SKIPPED_AT_ONCE, is_skipped, skip
 from penstock.engine.turn import Turn
 from penstock.store.rows import Activation, ComponentState, read
 
 MOST_AT_ONCE = 50  # instances of a component in one transaction
+
+
+def advance_due(turn: Turn, pipeline_id: str) -> None:
+    """Look at the components of a pipeline of which an interval has become due."""
+    for row in turn.tx.all("due_components", pipeline_id=pipeline_id, now=turn.now):
+        turn.advance(pipeline_id, row["component"])
 
 
 def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
@@ -20,7 +27,10 @@ def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
     if row is None or pipeline.state not in ("SCHEDULED", "FINISHED"):
         return
     state = read(ComponentState, row)
-    if state.next_start is None or state.paused:
+    if state.next_start is None:
+        return
+    if state.paused:
+        _set_cursor(turn, pipeline_id, component_id, state.next_index, from_ms(state.next_start), None)
         return
     index, made = state.next_index, 0
     while True:
@@ -32,17 +42,22 @@ def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
             return
         plan, start, end = interval
         due = to_ms(end if component.is_due_at_end else start)
-        if due > turn.now:
+        if due > turn.now and not plan.is_on_demand:
             _set_cursor(turn, pipeline_id, component_id, index, start, due)
             turn.due(due)
-            return
-        active = turn.tx.one("active_count", pipeline_id=pipeline_id, component=component_id)
-        if active is not None and active["n"] >= component.max_active:
-            _set_cursor(turn, pipeline_id, component_id, index, start, None)
             return
         if made >= MOST_AT_ONCE:
             _set_cursor(turn, pipeline_id, component_id, index, start, turn.now)
             turn.due(turn.now)
+            return
+        if is_skipped(plan, component, start, end):
+            skipped = skip(turn, plan, component, index)
+            made = MOST_AT_ONCE if skipped - index == MOST_SKIPPED_AT_ONCE else made
+            index = skipped
+            continue
+        active = turn.tx.one("active_count", pipeline_id=pipeline_id, component=component_id)
+        if active is not None and active["n"] >= component.max_active:
+            _set_cursor(turn, pipeline_id, component_id, index, start, None)
             return
         make_instance(turn, plan, component, "", start, end)
         turn.tx.execute("set_latest_run", pipeline_id=pipeline_id, component=component_id, scheduled_start=to_ms(start))
@@ -84,12 +99,10 @@ def make_instance(
     node: str,
     start: datetime,
     end: datetime,
-    *,
-    skipped: bool = False,
 ) -> None:
     """Make one instance and its preconditions' instances; a second one of an interval is never made."""
     instance_id = plan.instance_id(component.id, node, ms_to_field(to_ms(start)))
-    late_at = None if skipped else turn.after(component.late_after, to_ms(start))
+    late_at = turn.after(component.late_after, to_ms(start))
     made = turn.tx.execute(
         "insert_instance",
         pipeline_id=plan.pipeline_id,
@@ -100,15 +113,24 @@ def make_instance(
         scheduled_start=to_ms(start),
         scheduled_end=to_ms(end),
         activation=plan.activation.number,
-        status="SKIPPED" if skipped else "WAITING_ON_DEPENDENCIES",
+        status="WAITING_ON_DEPENDENCIES",
         created_at=turn.now,
-        ended_at=turn.now if skipped else None,
+        ended_at=None,
         late_at=late_at,
         tries_left=component.maximum_retries,
     )
-    if not made or skipped:
+    if not made:
         return
     turn.due(late_at)
+    add_dependencies(turn, plan, component, node, start, end)
+    turn.check(plan.pipeline_id, instance_id)
+    for consumer, _ in consumers_at(turn, plan.pipeline_id, component.id, node, to_ms(start)):
+        turn.check(plan.pipeline_id, consumer)
+
+
+def add_dependencies(turn: Turn, plan: Plan, component: Component, node: str, start: datetime, end: datetime) -> None:
+    """Write down everything that an instance waits for, and make its preconditions' instances."""
+    instance_id = plan.instance_id(component.id, node, ms_to_field(to_ms(start)))
     if component.family == "Resource":
         _add_served(turn, plan, component, instance_id, start, end)
     else:
@@ -122,9 +144,8 @@ def make_instance(
         resource_start = plan.resource_start(where, start) if component.family in ("Activity", "Precondition") else None
         if resource_start is not None and where.resource is not None:
             _add_dependency(turn, plan, instance_id, "resource", where.resource, "", resource_start)
-    turn.check(plan.pipeline_id, instance_id)
-    for consumer, _ in consumers_at(turn, plan.pipeline_id, component.id, node, to_ms(start)):
-        turn.check(plan.pipeline_id, consumer)
+            serving = plan.instance_id(where.resource, "", ms_to_field(to_ms(resource_start)))
+            _add_dependency(turn, plan, serving, "served", component.id, node, start)
 
 
 def place_of(plan: Plan, component: Component, node: str) -> Component:

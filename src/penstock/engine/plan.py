@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ class Component:
     report_timeout: Period | None = None
     late_after: Period | None = None
     precondition_timeout: Period | None = None
+    init_timeout: Period | None = None
     terminate_after: Period | None = None
     on_fail: tuple[str, ...] = ()
     on_success: tuple[str, ...] = ()
@@ -140,6 +142,7 @@ def make_plan(
             report_timeout=_period(read_slot("reportProgressTimeout")),
             late_after=None if on_demand else _period(read_slot("lateAfterTimeout")),
             precondition_timeout=_period(read_slot("preconditionTimeout")),
+            init_timeout=_period(read_slot("initTimeout")),
             terminate_after=_period(read_slot("terminateAfter")),
             on_fail=obj.refs("onFail"),
             on_success=obj.refs("onSuccess"),
@@ -231,11 +234,12 @@ class Plans:
         self.catalogue = catalogue
         self.settings = settings
         self.most = most
+        self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, int], Plan] = OrderedDict()
 
     def find(self, tx: Transaction, pipeline_id: str, number: int) -> Plan:
         """The plan of an activation."""
-        plan = self._kept.get((pipeline_id, number))
+        plan = self._look_up(pipeline_id, number)
         if plan is None:
             pipeline = tx.one("pipeline_by_id", pipeline_id=pipeline_id)
             row = tx.one("activation_by_number", pipeline_id=pipeline_id, number=number)
@@ -245,15 +249,25 @@ class Plans:
             stored = tx.one("definition_by_version", pipeline_id=pipeline_id, version=activation.version)
             assert stored is not None
             plan = make_plan(read(Pipeline, pipeline), activation, stored["body"], self.catalogue, self.settings)
-            self._kept[pipeline_id, number] = plan
-            while len(self._kept) > self.most:
-                self._kept.popitem(last=False)
+            with self._lock:
+                self._kept[pipeline_id, number] = plan
+                while len(self._kept) > self.most:
+                    self._kept.popitem(last=False)
         return plan
+
+    def _look_up(self, pipeline_id: str, number: int) -> Plan | None:
+        with self._lock:
+            plan = self._kept.get((pipeline_id, number))
+            if plan is not None:
+                self._kept.move_to_end((pipeline_id, number))
+            return plan
 
     def forget(self, pipeline_id: str | None) -> None:
         """Drop the plans of a pipeline whose transaction was undone; all plans if it is not known which."""
-        for key in [key for key in self._kept if pipeline_id in (None, key[0])]:
-            self._kept.pop(key, None)
+        with self._lock:
+            for key in list(self._kept):
+                if pipeline_id in (None, key[0]):
+                    del self._kept[key]
 
     def of(self, tx: Transaction, instance: Instance) -> Plan:
         """The plan of the activation that an instance belongs to."""

@@ -20,7 +20,7 @@ def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
         return
     waits = unmet(turn, instance)
     if instance.family == "Resource":
-        if not waits:
+        if not resources.is_needed(turn, instance, waits):
             resources.shut_down(turn, instance)
         return
     if instance.status != "WAITING_ON_DEPENDENCIES":
@@ -34,7 +34,7 @@ def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
         _go_on(turn, instance, component)
     elif kinds == {"resource"}:
         for dependency in waits:
-            resources.want(turn, dependency)
+            resources.want(turn, instance, dependency)
     elif kinds <= {"resource", "precondition"}:
         _ask_preconditions_now(turn, waits)
 

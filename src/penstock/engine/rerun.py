@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from penstock.clock import from_ms
 from penstock.engine import attempts, endings
 from penstock.engine.dependencies import all_of, consumers, is_met, producer_of, unmeet
-from penstock.engine.status import UNSUCCESSFUL, move
+from penstock.engine.materialise import add_dependencies
+from penstock.engine.status import HOSTING, UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
-from penstock.store.rows import Instance
+from penstock.store.rows import Attempt, Dependency, Instance, read
 
 BY_USER = "Canceled by a user."
+NOTHING_WRONG: dict[str, Any] = {
+    "error_id": None,
+    "error_message": None,
+    "error_stack_trace": None,
+    "cancellation_reason": None,
+    "cascade_failed_on": None,
+}
 
 
-def rerun(turn: Turn, instance: Instance, *, spread: bool = True) -> bool:
-    """Run an ended instance again, under the active version; False where it has not ended.
+def rerun(turn: Turn, instance: Instance, *, spread: bool = True, counts: bool = False) -> bool:
+    """Run an ended instance again, under the active version; False where it has not ended or the pipeline is stopping.
 
-    In cascade mode it spreads to consumers that are CASCADE_FAILED; a resource takes along what it failed to serve
-    (the guide: rerunning cascade-failed objects).
+    In cascade mode it spreads to consumers that are CASCADE_FAILED; a resource takes along everything that ran on it
+    (the guide: rerunning cascade-failed objects). `counts` says that it counts as active, which reruns do not.
     """
+    if turn.pipeline(instance.pipeline_id).state == "DEACTIVATING":
+        return False
+    was_skipped = instance.status == "SKIPPED"
+    again = start_again(turn, instance, counts=counts)
+    if again is None:
+        return False
+    if was_skipped:
+        _add_dependencies(turn, again)
+    for dependency in all_of(turn, again):
+        _look_back(turn, again, dependency)
+    turn.check(again.pipeline_id, again.instance_id)
+    if spread:
+        _spread(turn, again)
+    return True
+
+
+def start_again(turn: Turn, instance: Instance, *, counts: bool = False) -> Instance | None:
+    """Take an ended instance back to its start, with all of its tries, so that others wait for it again."""
     pipeline = turn.pipeline(instance.pipeline_id)
     plan = turn.plans.find(turn.tx, pipeline.pipeline_id, _activation(turn, instance))
     component = plan.components.get(instance.component)
     if component is None:
-        return False
+        return None
     again = move(
         turn.tx,
         instance,
@@ -29,38 +58,43 @@ def rerun(turn: Turn, instance: Instance, *, spread: bool = True) -> bool:
         turn.now,
         activation=plan.activation.number,
         tries_left=component.maximum_retries,
-        is_rerun=1,
+        is_rerun=int(not counts),
         started_at=None,
-        error_id=None,
-        error_message=None,
-        error_stack_trace=None,
-        cancellation_reason=None,
-        cascade_failed_on=None,
+        **NOTHING_WRONG,
     )
     if again is None:
-        return False
+        return None
     move(turn.tx, pipeline, "rerun", turn.now)
-    for dependency in all_of(turn, again):
-        producer = producer_of(turn, dependency)
-        if dependency.kind == "precondition" and producer is not None and producer.ended_at is not None:
-            rerun(turn, producer, spread=False)
-            producer = producer_of(turn, dependency)
-        turn.tx.execute(
-            "set_met",
-            pipeline_id=again.pipeline_id,
-            consumer=again.instance_id,
-            kind=dependency.kind,
-            producer=dependency.producer,
-            producer_node=dependency.producer_node,
-            producer_start=dependency.producer_start,
-            met=int(producer is not None and is_met(dependency.kind, producer)),
-        )
-    for kind in ("data", "precondition", "served"):
+    for kind in ("data", "precondition", "served", "resource"):
         unmeet(turn, again, kind)
-    turn.check(again.pipeline_id, again.instance_id)
-    if spread:
-        _spread(turn, again)
-    return True
+    return again
+
+
+def _add_dependencies(turn: Turn, skipped: Instance) -> None:
+    """A SKIPPED instance was made without them."""
+    plan, component = turn.plan(skipped), turn.component(skipped)
+    if component is not None:
+        start, end = from_ms(skipped.scheduled_start), from_ms(skipped.scheduled_end)
+        add_dependencies(turn, plan, component, skipped.node, start, end)
+
+
+def _look_back(turn: Turn, again: Instance, dependency: Dependency) -> None:
+    """See how a producer stands now; preconditions are asked again, and a resource that failed is started again."""
+    producer = producer_of(turn, dependency)
+    is_lost = dependency.kind == "resource" and producer is not None and producer.status in UNSUCCESSFUL
+    if producer is not None and (is_lost or (dependency.kind == "precondition" and producer.ended_at is not None)):
+        rerun(turn, producer, spread=False)
+        producer = producer_of(turn, dependency)
+    turn.tx.execute(
+        "set_met",
+        pipeline_id=again.pipeline_id,
+        consumer=again.instance_id,
+        kind=dependency.kind,
+        producer=dependency.producer,
+        producer_node=dependency.producer_node,
+        producer_start=dependency.producer_start,
+        met=int(producer is not None and is_met(dependency.kind, producer)),
+    )
 
 
 def _activation(turn: Turn, instance: Instance) -> int:
@@ -78,7 +112,7 @@ def _spread(turn: Turn, producer: Instance) -> None:
         component = turn.component(found)
         if (
             kind in ("data", "precondition") and found.status == "CASCADE_FAILED" and component and component.cascades
-        ) or (kind == "resource" and found.status in UNSUCCESSFUL):
+        ) or (kind == "resource" and found.ended_at is not None):
             rerun(turn, found)
 
 
@@ -88,11 +122,14 @@ def cancel(turn: Turn, instance: Instance) -> bool:
 
 
 def mark_finished(turn: Turn, instance: Instance) -> bool:
-    """Have an instance count as finished, whatever it did; False where it has finished or was skipped."""
-    moved = move(turn.tx, instance, "mark finished", turn.now)
+    """Have an instance count as finished, whatever it did; False where it has finished, or is a resource at work."""
+    if instance.family == "Resource" and instance.status in HOSTING:
+        return False
+    moved = move(turn.tx, instance, "mark finished", turn.now, **NOTHING_WRONG)
     if moved is None:
         return False
     attempts.cancel_active(turn, moved)
+    endings.finish_preconditions(turn, moved)
     turn.ended.append(moved)
     return True
 
@@ -102,7 +139,15 @@ def set_paused(turn: Turn, pipeline_id: str, component: str, *, paused: bool) ->
     if not turn.tx.execute("set_paused", pipeline_id=pipeline_id, component=component, paused=int(paused)):
         return False
     if not paused:
-        for row in turn.tx.all("active_instances_of_component", pipeline_id=pipeline_id, component=component):
-            turn.check(pipeline_id, row["instance_id"])
+        for row in turn.tx.all("active_instances_of_pipeline", pipeline_id=pipeline_id):
+            if component in (row["node"], row["component"]):
+                _let_go_on(turn, read(Instance, row))
         turn.advance(pipeline_id, component)
     return True
+
+
+def _let_go_on(turn: Turn, instance: Instance) -> None:
+    turn.check(instance.pipeline_id, instance.instance_id)
+    row = turn.tx.one("active_attempt", pipeline_id=instance.pipeline_id, instance_id=instance.instance_id)
+    if row is not None:
+        turn.wake(read(Attempt, row).worker_group)

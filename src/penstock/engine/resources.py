@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from penstock.engine import attempts
+from penstock.engine import attempts, endings, rerun
 from penstock.engine.dependencies import meet, producer_of
 from penstock.engine.status import move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Attempt, Dependency, Instance, read
 
 
-def want(turn: Turn, dependency: Dependency) -> None:
-    """An activity is ready but for its resource: start the resource, again if it has already ended."""
+def want(turn: Turn, consumer: Instance, dependency: Dependency) -> None:
+    """An activity is ready but for its resource: start the resource, again if it has already ended.
+
+    One that has failed for good takes the activity with it (the guide: cascading failures, activities).
+    """
     resource = producer_of(turn, dependency)
     if resource is None:
         return
-    if resource.ended_at is not None and resource.status in ("FINISHED", "TIMEDOUT"):
-        component = turn.component(resource)
-        tries = component.maximum_retries if component else 0
-        reset = move(turn.tx, resource, "rerun", turn.now, tries_left=tries, is_rerun=1)
+    if resource.status in ("FAILED", "CANCELED"):
+        endings.cancel(turn, consumer, endings.RESOURCE_FAILED)
+        return
+    if resource.ended_at is not None:
+        reset = rerun.start_again(turn, resource)
         if reset is None:
             return
         resource = reset
@@ -50,6 +54,14 @@ def of_group(turn: Turn, pipeline_id: str, worker_group: str) -> Instance | None
     if not worker_group.startswith(prefix):
         return None
     return turn.instance(pipeline_id, worker_group[len(prefix) :])
+
+
+def is_needed(turn: Turn, resource: Instance, waits: list[Dependency]) -> bool:
+    """Whether something runs on the resource or will; of a pipeline that is stopped, only what is active now counts."""
+    if turn.pipeline(resource.pipeline_id).state in ("SCHEDULED", "FINISHED"):
+        return bool(waits)
+    served = (producer_of(turn, dependency) for dependency in waits)
+    return any(instance is not None and instance.ended_at is None for instance in served)
 
 
 def shut_down(turn: Turn, resource: Instance) -> None:

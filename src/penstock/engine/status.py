@@ -106,14 +106,9 @@ def _move_instance(
         return None
     ended = target in ENDED
     changes.setdefault("started_at", row.started_at or (now if target in ("RUNNING", "CREATING") else None))
-    moved = replace(
-        row,
-        **changes,
-        status=target,
-        ended_at=now if ended else None,
-        late_at=None if ended else row.late_at,
-        is_rerun=0 if ended else changes.get("is_rerun", row.is_rerun),
-    )
+    if ended:
+        changes |= {"late_at": None, "is_rerun": 0}
+    moved = replace(row, **changes, status=target, ended_at=now if ended else None)
     done = tx.execute(
         "move_instance",
         pipeline_id=row.pipeline_id,

@@ -10,15 +10,14 @@ from penstock.store.rows import Attempt, read, read_all
 MOST_AT_ONCE = 100
 
 
-def end_due(turn: Turn, owner: str) -> int:
-    """Work off the attempts that are due; gives how many were looked at."""
-    attempts = read_all(Attempt, turn.tx.all("due_attempts", now=turn.now, owner=owner, limit=MOST_AT_ONCE))
-    for attempt in attempts:
+def end_due(turn: Turn, pipeline_id: str) -> None:
+    """Work off the attempts of a pipeline that are due."""
+    due = turn.tx.all("due_attempts", pipeline_id=pipeline_id, now=turn.now, limit=MOST_AT_ONCE)
+    for attempt in read_all(Attempt, due):
         _end(turn, attempt)
-    over = read_all(Attempt, turn.tx.all("expired_attempts", now=turn.now, owner=owner, limit=MOST_AT_ONCE))
-    for attempt in over:
+    over = turn.tx.all("expired_attempts", pipeline_id=pipeline_id, now=turn.now, limit=MOST_AT_ONCE)
+    for attempt in read_all(Attempt, over):
         expired(turn, attempt)
-    return len(attempts) + len(over)
 
 
 def _end(turn: Turn, attempt: Attempt) -> None:
@@ -26,10 +25,15 @@ def _end(turn: Turn, attempt: Attempt) -> None:
     if instance is None:
         return
     if attempt.ends_at is not None and attempt.ends_at <= turn.now:
+        component = turn.component(instance)
+        if instance.status == "CREATING":
+            limit = component.init_timeout if component else None
+            failure = Failure("InitTimeout", f"The resource took longer to start than its initTimeout of {limit}.")
+            failed(turn, attempt, failure, verb="time out")
+            return
         if instance.family == "Resource":
             _end_resource(turn, attempt)
             return
-        component = turn.component(instance)
         timeout = component.attempt_timeout if component else None
         failure = Failure("AttemptTimeout", f"The attempt took longer than its attemptTimeout of {timeout}.")
         failed(turn, attempt, failure, verb="time out")

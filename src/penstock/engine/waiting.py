@@ -8,6 +8,12 @@ from penstock.engine.status import UNSUCCESSFUL
 from penstock.engine.turn import Turn
 from penstock.store.rows import Attempt, Instance, read
 
+OF_RESOURCES = {
+    "WAITING_ON_DEPENDENCIES": "No activity needs it yet.",
+    "CREATING": "Its task runner has not called yet.",
+    "SHUTTING_DOWN": "Its task runner is ending.",
+}
+
 
 def waiting_on(turn: Turn, instance: Instance) -> list[str]:
     """The ids of what an instance waits for, as @waitingOn lists them."""
@@ -29,9 +35,11 @@ def why(turn: Turn, instance: Instance) -> list[str]:
     pipeline = turn.pipeline(instance.pipeline_id)
     if pipeline.state not in ("SCHEDULED", "FINISHED"):
         reasons.append(f"The pipeline is {pipeline.state}.")
-    row = turn.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=instance.component)
+    name = instance.node or instance.component
+    row = turn.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=name)
     if row is not None and row["paused"]:
-        reasons.append(f"{instance.component} is paused.")
+        reasons.append(f"{name} is paused.")
+    is_held = bool(reasons)
     plan = turn.plan(instance)
     for dependency in unmet(turn, instance):
         if dependency.kind == "served":
@@ -50,8 +58,8 @@ def why(turn: Turn, instance: Instance) -> list[str]:
         if attempt.status == "WAITING_FOR_RUNNER" and attempt.available_at > turn.now:
             what = "asked again" if instance.family == "Precondition" else "tried again"
             reasons.append(f"It will be {what} at {ms_to_field(attempt.available_at)}.")
-        elif attempt.status == "WAITING_FOR_RUNNER":
+        elif attempt.status == "WAITING_FOR_RUNNER" and not is_held:
             reasons.append(f"No task runner of worker group '{attempt.worker_group}' has taken it yet.")
-    if instance.family == "Resource" and not reasons and instance.status == "WAITING_ON_DEPENDENCIES":
-        reasons.append("No activity needs it yet.")
+    if not reasons and instance.status in OF_RESOURCES:
+        reasons.append(OF_RESOURCES[instance.status])
     return reasons

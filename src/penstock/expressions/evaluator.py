@@ -58,6 +58,8 @@ def evaluate(template: Template | str, fields: Fields) -> Value:
         else:
             choices.append([_part_text(value, part, template.text)])
     if first_list is None:
+        if sum(len(choice[0]) for choice in choices) > MAX_TEXT:
+            raise _too_long().placed(template.text, 0)
         return "".join([choice[0] for choice in choices])
     if _is_bracketed(parts):
         return [text for choice in choices[1::2] for text in choice]

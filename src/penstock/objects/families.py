@@ -40,6 +40,11 @@ class Tracked(Declared):
     report_progress_timeout: Period | None = slot("How long a task runner may stay silent before the attempt is ended.")
     retry_delay: Period | None = slot("How long to wait before a failed attempt is tried again; 10 minutes if unset.")
 
+    @classmethod
+    def check(cls, obj: PipelineObject) -> list[Problem]:
+        """Tries are not negative."""
+        return least(obj, "maximumRetries", 0)
+
 
 class Scheduled(Tracked):
     """What runs on a schedule: activities, data nodes and resources."""
@@ -58,11 +63,21 @@ class Scheduled(Tracked):
 
     @classmethod
     def check(cls, obj: PipelineObject) -> list[Problem]:
-        """Worker groups that belong to the service itself cannot be used."""
+        """At least one instance may be active; worker groups that belong to the service itself cannot be used."""
+        problems = [*super().check(obj), *least(obj, "maxActiveInstances", 1)]
         group = obj.text("workerGroup") or ""
-        if not group.startswith(RESERVED_GROUPS):
-            return []
-        return [Problem(obj.id, "workerGroup", f"The worker group {shown(group)} is the service's own.", "Rename it.")]
+        if group.startswith(RESERVED_GROUPS):
+            message = f"The worker group {shown(group)} is the service's own."
+            problems.append(Problem(obj.id, "workerGroup", message, "Rename it.", group))
+        return problems
+
+
+def least(obj: PipelineObject, key: str, smallest: int) -> list[Problem]:
+    """The problem of a whole number that is too small; what is no number is a problem of its slot."""
+    text = (obj.text(key) or "").strip()
+    if not text.lstrip("+-").isdecimal() or len(text) > 40 or int(text) >= smallest:
+        return []
+    return [Problem(obj.id, key, f"'{key}' is {shown(text)}.", f"At least {smallest}.", text)]
 
 
 class Activity(Scheduled):
@@ -128,7 +143,7 @@ class Resource(Scheduled):
     action_on_task_failure: Literal["continue", "terminate"] = slot(
         "What happens to the resource when an activity fails.", default="continue"
     )
-    http_proxy: Declared | None = slot("The proxy that clients use.")
+    http_proxy: Utility | None = slot("The proxy that clients use.")
     init_timeout: Period | None = slot("How long the resource may take to start.")
     key_pair: str | None = slot("The EC2 key pair (AWS only).")
     region: str | None = slot("The AWS region (AWS only).")
@@ -177,6 +192,13 @@ class Action(Declared):
 
     is_abstract = True
     family: ClassVar[str] = "Action"
+
+
+class Utility(Declared):
+    """What describes a part of another object, such as the configuration of a resource."""
+
+    is_abstract = True
+    family: ClassVar[str] = "Utility"
 
 
 class ScheduleFamily(Declared):

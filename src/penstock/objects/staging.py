@@ -41,11 +41,23 @@ def stage_inputs(work: Work, nodes: Sequence[DataNode]) -> dict[str, str]:
         for entry in work.storage.list(prefix):
             work.check_stopped()
             name = entry.uri[len(prefix) :]
-            target = (folder / name).resolve()
-            if name and not name.endswith("/") and target.is_relative_to(folder.resolve()):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                work.storage.download(entry.uri, target)
+            if name and not name.endswith("/"):
+                _bring(work, entry.uri, folder, name)
     return environment
+
+
+def _bring(work: Work, uri: str, folder: Path, name: str) -> None:
+    target = (folder / name).resolve()
+    if not target.is_relative_to(folder.resolve()):
+        raise WorkFailed(f"{uri} cannot be staged: its key leads out of the folder. Rename it, or set stage to false.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work.storage.download(uri, target)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise WorkFailed(
+            f"{uri} cannot be staged: another key makes a folder and a file of the same name."
+            " Rename one of them, or set stage to false."
+        ) from None
 
 
 def make_outputs(work: Work, nodes: Sequence[DataNode]) -> dict[str, str]:
@@ -86,7 +98,7 @@ def redirect(work: Work, stdout: str | None, stderr: str | None) -> None:
     for target, path in ((stdout, work.stdout), (stderr, work.stderr)):
         if target is None:
             continue
-        if target.startswith("s3://"):
+        if target.startswith(("s3://", "s3n://", "s3a://")):
             work.storage.upload(path, target)
         else:
             Path(target).parent.mkdir(parents=True, exist_ok=True)

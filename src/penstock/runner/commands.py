@@ -46,6 +46,7 @@ class Stop:
         self._process: subprocess.Popen[bytes] | None = None
         self._grace = GRACE_SECONDS
         self._timer: threading.Timer | None = None
+        self._is_killed = False
 
     def set(self, reason: str) -> None:
         """Stop, for this reason; the group is told by SIGTERM, and by SIGKILL when its grace is over."""
@@ -57,16 +58,19 @@ class Stop:
             self._end_group()
 
     def kill(self) -> None:
-        """End the group at once; what it holds is lost."""
+        """End the group at once, also one that only begins now; what it holds is lost."""
         with self._lock:
+            self._is_killed = True
             if self._process is not None:
                 signal_group(self._process, signal.SIGKILL)
 
-    def holds(self, process: subprocess.Popen[bytes], grace: float = GRACE_SECONDS) -> None:
+    def holds(self, process: subprocess.Popen[bytes], grace: float) -> None:
         """The process that a stop must end from now on, and the seconds that it has after SIGTERM."""
         with self._lock:
             self._process, self._grace = process, grace
-            if self.event.is_set():
+            if self._is_killed:
+                self.kill()
+            elif self.event.is_set():
                 self._end_group()
 
     def lets_go(self) -> None:
@@ -124,7 +128,7 @@ def execute(
             raise WorkFailed(f"The command could not be started: {error}.") from error
         except ValueError as error:  # a null byte in an argument
             raise WorkFailed(f"The command cannot be started: {error}.") from error
-        stop.holds(process)
+        stop.holds(process, GRACE_SECONDS)
         readers = [
             threading.Thread(target=_mask, args=(masking, source, target), daemon=True)
             for source, target in ((process.stdout, out), (process.stderr, err))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -27,10 +28,20 @@ def host_runner(own: PipelineObject, place: Place, stop: Stop, logs: AttemptLogs
         raise WorkFailed("The service gave no key for the resource.")
     # -P: a penstock.py or json.py in the folder that this process works in must not be taken for a module
     arguments = [sys.executable, "-P", "-m", "penstock", "runner", "--worker-group", group]
-    arguments += ["--endpoint", place.endpoint, "--data-dir", str(place.data_dir.absolute()), "--tasks", str(TASKS), "--embedded"]
+    arguments += [
+        "--endpoint",
+        place.endpoint,
+        "--data-dir",
+        str(place.data_dir.absolute()),
+        "--tasks",
+        str(TASKS),
+        "--embedded",
+    ]
     if place.config is not None:
         arguments += ["--config", str(place.config.absolute())]
     environment = clean_environment() | {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
+    if "PYTHONPATH" in os.environ:  # where Penstock and other packages of object types may lie
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     logs.write(f"Starting a task runner for {group}")
     with logs.stdout.open("ab") as out, logs.stderr.open("ab") as err:
         process = subprocess.Popen(

@@ -39,6 +39,7 @@ class AttemptLogs:
         self.uri = uri
         self.storage = storage
         self.masking = masking
+        self.is_failing = False  # whether sending failed before, which is worth one warning only
         self._sent: dict[str, int] = {}
         self._sending = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from penstock.definition.slots import Catalogue
 from penstock.objects.work import WorkStopped
 from penstock.runner.place import Place
-from penstock.runner.task import Held, Task
+from penstock.runner.task import Held, Task, failure
 from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
@@ -21,6 +22,7 @@ LOG = logging.getLogger(__name__)
 REFUSED = ("UnrecognizedClientException", "AccessDeniedException", "InvalidSignatureException")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 RESOURCE_PREFIX = "resource:"
+STOPPED = "The task runner was stopped."
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Pace:
 
 
 class RunnerRefused(Exception):
-    """The service does not accept the runner's key."""
+    """The service does not accept the runner's key, or an embedded runner's service has gone."""
 
 
 class Runner:
@@ -49,7 +51,8 @@ class Runner:
         tasks: int = 2,
         pace: Pace | None = None,
     ) -> None:
-        self.client = client()
+        # Two clients: those polls that wait are ended by closing theirs, while the ends of tasks are still reported.
+        self.polls, self.client = client(), client()
         self.catalogue = catalogue
         self.place = place
         self.groups = list(groups)
@@ -58,38 +61,49 @@ class Runner:
         self.runner_id = f"{place.hostname}-{uuid.uuid4()}"
         self.held = Held()
         self.refusal: Exception | None = None
+        self._answered = time.monotonic()
         self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._pollers: list[threading.Thread] = []
         self._guests: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the threads."""
+        self._answered = time.monotonic()
         for group in self.groups:
             for _ in range(self.tasks):
-                self._threads.append(threading.Thread(target=self._poll, args=(group,), daemon=True))
-        self._threads.append(threading.Thread(target=self._report, daemon=True))
-        for thread in self._threads:
+                self._pollers.append(threading.Thread(target=self._poll, args=(group,), daemon=True))
+        for thread in (*self._pollers, threading.Thread(target=self._report, daemon=True)):
             thread.start()
 
-    def join(self) -> None:
-        """Wait until the runner has ended; raises RunnerRefused when the service did not accept its key."""
-        for thread in self._threads[:-1]:
+    def join(self, check: Callable[[], None] = lambda: None) -> None:
+        """Wait until the runner and its tasks have ended; raises RunnerRefused when the service did not accept it.
+
+        `check` is called now and then, and may raise what ends the waiting.
+        """
+        for thread in (*self._pollers, *self._guests):
             while thread.is_alive():
-                thread.join(1.0)
-        for thread in self._guests:
-            thread.join()
+                check()
+                thread.join(0.5)
         self._stopping.set()
+        self.client.close()
         if self.refusal is not None:
             raise RunnerRefused(str(self.refusal))
 
-    def stop(self, reason: str = "The task runner was stopped.") -> None:
+    def stop(self, reason: str = STOPPED) -> None:
         """End all polls and all tasks; the tasks fail with the reason and are tried again."""
         self._stopping.set()
         for task in self.held.all():
             task.stop.set(reason)
+        self.polls.close()
+
+    def kill(self) -> None:
+        """End the commands of all tasks at once, by SIGKILL."""
+        for task in self.held.all():
+            task.stop.kill()
 
     def close(self) -> None:
-        """Close the connections, which also ends the polls that wait."""
+        """Close the connections: nothing is reported any more."""
+        self.polls.close()
         self.client.close()
 
     @property
@@ -97,37 +111,41 @@ class Runner:
         """Whether the runner takes no more tasks."""
         return self._stopping.is_set()
 
+    def _refuse(self, error: Exception) -> None:
+        """Nothing more can be had from the service: end, with all tasks."""
+        self.refusal = self.refusal or error
+        self.stop(str(error))
+
     def _poll(self, group: str) -> None:
-        pause, silent = FIRST_PAUSE, 0.0
+        pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
-                answer = self.client.call("PollForTask", workerGroup=group, hostname=self.place.hostname)
-                pause, silent = FIRST_PAUSE, 0.0
+                answer = self.polls.call("PollForTask", workerGroup=group, hostname=self.place.hostname)
+                self._answered = time.monotonic()
+                pause = FIRST_PAUSE
                 task = answer.get("taskObject")
                 if task:
-                    self._take(Task.read(task, self.place))
+                    self._take(task)
                 elif group.startswith(RESOURCE_PREFIX) and self._must_end(group):
                     return
             except ConnectionFailed as error:
-                silent += pause
-                if self.pace.give_up is not None and silent > self.pace.give_up:
-                    self.refusal = error
-                    self._stopping.set()
-                    return
+                self._is_silent(error)
                 pause = self._wait(pause, error)
             except ServiceError as error:
                 if error.code in REFUSED:
-                    self.refusal = error
-                    self._stopping.set()
+                    self._refuse(error)
                     return
                 pause = self._wait(pause, error)
-            except Exception as error:  # a poller must outlive a task that cannot even be read
-                LOG.exception("A task could not be taken")
-                pause = self._wait(pause, error)
+
+    def _is_silent(self, error: ConnectionFailed) -> None:
+        """The service did not answer; after `give_up` seconds an embedded runner ends."""
+        silent = time.monotonic() - self._answered
+        if self.pace.give_up is not None and silent > self.pace.give_up and not self._stopping.is_set():
+            self._refuse(error)
 
     def _wait(self, pause: float, error: Exception) -> float:
         if not self._stopping.is_set():
-            LOG.warning("%s; trying again in %.1f s", error, pause)
+            LOG.warning("%s Trying again in %.1f s.", error, pause)
         self._stopping.wait(pause)
         return min(pause * 2, LONGEST_PAUSE)
 
@@ -140,7 +158,14 @@ class Runner:
         )
         return bool(answer["terminate"])
 
-    def _take(self, task: Task) -> None:
+    def _take(self, answer: Mapping[str, Any]) -> None:
+        try:
+            task = Task.read(answer, self.place)
+        except Exception as error:  # such as a log folder that cannot be written: the attempt has failed
+            LOG.exception("The task %s could not be begun", answer.get("attemptId"))
+            told = failure("TaskNotBegun", f"The task runner on {self.place.hostname} cannot begin: {error}")
+            self._set_status(answer["taskId"], answer["attemptId"], told)
+            return
         self.held.add(task)
         if task.is_resource(self.catalogue):
             thread = threading.Thread(target=self._run, args=(task,), daemon=True)
@@ -154,33 +179,51 @@ class Runner:
             if not self._progress(task):
                 return
             if self._stopping.is_set():
-                task.stop.set("The task runner was stopped.")
+                task.stop.set(STOPPED)
+            LOG.info("%s begins", task.attempt_id)
             try:
                 outcome = task.run(self.catalogue)
             except WorkStopped:
                 if not self._stopping.is_set():
+                    LOG.info("%s was stopped: %s", task.attempt_id, task.stop.reason)
+                    self._send_logs(task)
                     return  # the service has ended the attempt itself
-                outcome = {"taskStatus": "FAILED", "errorId": "TaskRunnerStopped", "errorMessage": task.stop.reason}
-            with contextlib.suppress(Exception):
-                task.logs.send()
+                outcome = failure("TaskRunnerStopped", task.stop.reason)
+            except Exception as error:  # such as a full disk under the logs
+                LOG.exception("%s failed outside its work", task.attempt_id)
+                outcome = failure(type(error).__name__, task.masking.text(str(error)))
+            self._send_logs(task)
             if task.fields:
                 self._progress(task)
-            self._set_status(task, outcome)
+            LOG.info("%s ends: %s %s", task.attempt_id, outcome["taskStatus"], outcome.get("errorMessage", ""))
+            self._set_status(task.task_id, task.attempt_id, outcome)
         finally:
             self.held.remove(task)
 
-    def _set_status(self, task: Task, outcome: dict[str, str]) -> None:
+    def _send_logs(self, task: Task) -> None:
+        try:
+            task.logs.send()
+        except Exception as error:  # the work counts, not its logs; they stay in the data directory
+            if not task.logs.is_failing:
+                LOG.warning("The logs of %s stay in %s: %s", task.attempt_id, task.logs.folder, error)
+            task.logs.is_failing = True
+
+    def _set_status(self, task_id: str, attempt_id: str, outcome: dict[str, str]) -> None:
         """Report the end; it is tried again while the service is away, since the work is done."""
         pause = FIRST_PAUSE
         while True:
             try:
-                parameters: dict[str, Any] = {"taskId": task.task_id, **outcome}
+                parameters: dict[str, Any] = {"taskId": task_id, **outcome}
                 self.client.call("SetTaskStatus", **parameters)
+                self._answered = time.monotonic()
                 return
             except ServiceError as error:
-                LOG.warning("The end of %s was not taken: %s", task.attempt_id, error)
-                return
+                if error.status < 500 or self._stopping.is_set():
+                    LOG.warning("The end of %s was not taken: %s", attempt_id, error)
+                    return
+                pause = self._wait(pause, error)
             except ConnectionFailed as error:
+                self._is_silent(error)
                 if self._stopping.is_set():
                     return
                 pause = self._wait(pause, error)
@@ -190,11 +233,17 @@ class Runner:
         fields = [{"key": key, "stringValue": value} for key, value in list(task.fields.items())]
         try:
             answer = self.client.call("ReportTaskProgress", taskId=task.task_id, fields=fields)
+            self._answered = time.monotonic()
         except ServiceError as error:
+            if error.status >= 500:
+                LOG.warning("%s; %s goes on", error, task.attempt_id)
+                return True
             task.stop.set(f"The service says: {error}")
             return False
         except ConnectionFailed as error:
-            LOG.warning("%s; the task goes on", error)
+            self._is_silent(error)
+            if not self._stopping.is_set():
+                LOG.warning("%s %s goes on.", error, task.attempt_id)
             return True
         if answer["canceled"]:
             task.stop.set("The service has canceled the attempt.")
@@ -205,8 +254,7 @@ class Runner:
         while not self._stopping.wait(self.pace.report):
             for task in self.held.all():
                 self._progress(task)
-                with contextlib.suppress(Exception):
-                    task.logs.send()
+                self._send_logs(task)
             beats += self.pace.report
             if beats >= self.pace.heartbeat:
                 beats = 0.0

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol
 
-from penstock.store.queries_file import parse_queries
+from penstock.store.sql_files import migrations, queries, statements
 
 Row = Mapping[str, Any]
 BUSY_SECONDS = 60.0
-_NAMED = re.compile(r"(?<![:\w]):([a-z_]\w*)")
-_POSTGRESQL_ONLY = re.compile(r"/\*pg (.*?)\*/")
-IDENTITY = {
-    "sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT",
-    "postgresql": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-}
+PAUSE_SECONDS = 0.02
+WRITING = "BEGIN"
+READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
 class StoreError(Exception):
@@ -34,6 +29,9 @@ class Transaction(Protocol):
 
     def execute(self, query: str, **parameters: Any) -> int:
         """Run a named query; gives the number of rows that it changed."""
+
+    def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a named query once for each row of parameters."""
 
     def one(self, query: str, **parameters: Any) -> Row | None:
         """The first row of a named query."""
@@ -57,31 +55,6 @@ class Store(Protocol):
         """Close every connection."""
 
 
-@cache
-def queries(dialect: str) -> Mapping[str, str]:
-    """All named queries in the words of one database."""
-    found: dict[str, str] = {}
-    for path in sorted(files("penstock.store").joinpath("queries").iterdir(), key=lambda entry: entry.name):
-        for name, sql in parse_queries(path.read_text(encoding="utf-8")).items():
-            if name in found:
-                raise ValueError(f"two queries are called {name}")
-            if dialect == "postgresql":
-                sql = _POSTGRESQL_ONLY.sub(r"\1", sql).replace("%", "%%")
-                sql = _NAMED.sub(r"%(\1)s", sql)
-            found[name] = sql
-    return found
-
-
-def migrations(dialect: str) -> list[tuple[int, str]]:
-    """The numbered migrations, oldest first."""
-    found = []
-    for path in files("penstock.store").joinpath("migrations").iterdir():
-        if path.name.endswith(".sql"):
-            sql = path.read_text(encoding="utf-8").replace("{identity}", IDENTITY[dialect])
-            found.append((int(path.name.split("_")[0]), sql))
-    return sorted(found)
-
-
 class _SqliteTransaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -89,6 +62,9 @@ class _SqliteTransaction:
 
     def execute(self, query: str, **parameters: Any) -> int:
         return self.connection.execute(self.queries[query], parameters).rowcount
+
+    def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.connection.executemany(self.queries[query], rows)
 
     def one(self, query: str, **parameters: Any) -> Row | None:
         rows = self.all(query, **parameters)
@@ -109,7 +85,12 @@ class SqliteStore:
         self._readers: list[sqlite3.Connection] = []
         try:
             self._writer = self._connect()
-            self._migrate()
+            try:
+                _use_wal(self._writer)
+                self._migrate()
+            except BaseException:
+                self._writer.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"The store {path} cannot be opened: {error}. Is the data directory writable?") from error
 
@@ -122,7 +103,6 @@ class SqliteStore:
             cached_statements=256,
         )
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
@@ -133,7 +113,7 @@ class SqliteStore:
             at = connection.execute("PRAGMA user_version").fetchone()[0]
             for number, sql in migrations("sqlite"):
                 if number > at:
-                    for statement in _statements(sql):
+                    for statement in statements(sql):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {number}")
             if at > max(number for number, _ in migrations("sqlite")):
@@ -178,6 +158,20 @@ class SqliteStore:
             self._readers.clear()
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Have readers beside the writer; SQLite does not wait by itself when another process does this as well."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_SECONDS)
+
+
 class _PostgresqlTransaction:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
@@ -185,6 +179,10 @@ class _PostgresqlTransaction:
 
     def execute(self, query: str, **parameters: Any) -> int:
         return int(self.connection.execute(self.queries[query], parameters).rowcount)
+
+    def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.executemany(self.queries[query], rows)
 
     def one(self, query: str, **parameters: Any) -> Row | None:
         rows = self.all(query, **parameters)
@@ -206,15 +204,20 @@ class PostgresqlStore:
 
         self.url = url
         self._open: Callable[[], Any] = lambda: psycopg.connect(url, row_factory=dict_row, autocommit=True)
+        self._cut = psycopg.OperationalError
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         try:
             self._migrate()
+        except StoreError:
+            self.close()
+            raise
         except psycopg.Error as error:
+            self.close()
             raise StoreError(f"The store on PostgreSQL cannot be opened: {str(error).strip()}.") from error
 
     def _migrate(self) -> None:
-        with self._connection() as connection, connection.transaction():
+        with self._begun(WRITING) as connection:
             connection.execute("SELECT pg_advisory_xact_lock(7367)")
             connection.execute("CREATE TABLE IF NOT EXISTS penstock_schema (version BIGINT NOT NULL)")
             row = connection.execute("SELECT max(version) AS version FROM penstock_schema").fetchone()
@@ -227,29 +230,42 @@ class PostgresqlStore:
                 raise StoreError("The store on PostgreSQL was made by a newer Penstock; use that one.")
 
     @contextmanager
-    def _connection(self) -> Iterator[Any]:
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        if connection is None or connection.closed:
-            connection = self._open()
+    def _begun(self, kind: str) -> Iterator[Any]:
+        connection = self._begin(kind)
         try:
             yield connection
+            connection.execute("COMMIT")
         finally:
+            if not connection.closed and connection.info.transaction_status:
+                connection.execute("ROLLBACK")
             if not connection.closed:
                 with self._lock:
                     self._idle.append(connection)
 
+    def _begin(self, kind: str) -> Any:
+        """A connection with a begun transaction; one that the server has cut since its last use is dropped."""
+        while True:
+            with self._lock:
+                idle = self._idle.pop() if self._idle else None
+            connection = idle or self._open()
+            try:
+                connection.execute(kind)
+                return connection
+            except self._cut:
+                connection.close()
+                if idle is None:
+                    raise
+
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A transaction; what it reads to decide it locks itself."""
-        with self._connection() as connection, connection.transaction():
+        with self._begun(WRITING) as connection:
             yield _PostgresqlTransaction(connection)
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """A reader that sees one state."""
-        with self._connection() as connection, connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with self._begun(READING) as connection:
             yield _PostgresqlTransaction(connection)
 
     def close(self) -> None:
@@ -258,15 +274,6 @@ class PostgresqlStore:
             for connection in self._idle:
                 connection.close()
             self._idle.clear()
-
-
-def _statements(sql: str) -> Iterator[str]:
-    statement = ""
-    for line in sql.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def open_store(url: str | None, data_dir: Path) -> Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -50,12 +51,12 @@ class Secrets:
         if not self.path.exists():
             from cryptography.fernet import Fernet
 
-            made = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-            descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            descriptor, name = tempfile.mkstemp(prefix="master.key.", dir=self.path.parent)  # for its owner only
+            made = Path(name)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(Fernet.generate_key())
             try:
-                os.link(made, self.path)  # the first of several processes wins
+                os.link(made, self.path)  # the first of several wins
             except FileExistsError:
                 pass
             finally:
@@ -81,6 +82,8 @@ class Secrets:
         """Encrypt every secret; `*****` stands for the value that the earlier version has."""
 
         def seal(values: tuple[FieldValue, ...], before: tuple[FieldValue, ...]) -> tuple[FieldValue, ...]:
+            if values == (MASK,) and before:
+                return before
             return tuple(
                 (before[number] if number < len(before) else value)
                 if value == MASK
@@ -144,7 +147,11 @@ class Secrets:
         objects = {identity: self._reveal_object(obj) for identity, obj in definition.objects.items()}
         parameters = {
             identity: ParameterObject(
-                identity, {key: tuple(self.reveal(v) for v in entries) for key, entries in parameter.attributes.items()}
+                identity,
+                {
+                    key: tuple(self.reveal(v) for v in entries) if key == "default" else entries
+                    for key, entries in parameter.attributes.items()
+                },
             )
             if is_secret(identity)
             else parameter

@@ -29,12 +29,12 @@ class Findings:
     wrong_types: list[str] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
 
-    def wrong_type(self, path: Path, expected: str, value: object) -> None:
-        """Notes that a value is of another type than its shape."""
-        self.wrong_types.append(f"{_where(path)} must be {expected}, not {_kind(value)}")
+    def wrong_type(self, path: Path, expected: str, value: object, *, shown: bool = False) -> None:
+        """Notes that a value is of another type than its shape; the value itself only if it may be shown."""
+        self.wrong_types.append(f"{_where(path)} must be {expected}, not {_kind(value, shown)}")
 
     def limit(self, path: Path, constraint: str, value: object = None) -> None:
-        """Notes that a value breaks a limit; a value of None is not shown."""
+        """Notes that a value breaks a limit; give None for a value that is not to be shown."""
         shown = "" if value is None else f" '{_shown(value)}'"
         place = f" at '{path_text(path)}'" if path else ""
         self.limits.append(f"Value{shown}{place} failed to satisfy constraint: {constraint}")
@@ -73,7 +73,7 @@ def _where(path: Path) -> str:
     return f"Value at '{path_text(path)}'" if path else "The value"
 
 
-def _kind(value: object) -> str:
+def _kind(value: object, shown: bool) -> str:
     match value:
         case None:
             return "null"
@@ -84,9 +84,9 @@ def _kind(value: object) -> str:
         case list():
             return "a list"
         case str():
-            return f"the string '{_shown(value)}'"
+            return f"the string '{_shown(value)}'" if shown else "a string"
         case _:
-            return f"the number {_shown(value)}"
+            return f"the number {_shown(value)}" if shown else "a number"
 
 
 def _shown(value: object) -> str:

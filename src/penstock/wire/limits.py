@@ -153,9 +153,12 @@ def _string_reader(shape: Shape, strict: bool) -> Reader:
     fits = pattern.fullmatch if pattern else None
     enum = frozenset(shape.enum)
 
+    def shown(value: str) -> str | None:
+        return None if shape.sensitive else value
+
     def read_string(value: Any, path: Path, depth: int, found: Findings) -> Any:
         if type(value) is not str:
-            return found.wrong_type(path, "a string", value)
+            return found.wrong_type(path, "a string", value, shown=not shape.sensitive)
         if not strict:
             return value
         if not least <= len(value) <= most:
@@ -163,10 +166,10 @@ def _string_reader(shape: Shape, strict: bool) -> Reader:
         if fits is not None and fits(value) is None:
             begun = pattern.match(value) if pattern else None
             place = f" (character {begun.end() + 1} does not fit)" if begun else ""
-            found.limit(path, f"Member must satisfy regular expression pattern: {shape.pattern}{place}", value)
+            found.limit(path, f"Member must satisfy regular expression pattern: {shape.pattern}{place}", shown(value))
         if enum and value not in enum:
             allowed = shortened(", ".join(shape.enum), 4 * MAX_SHOWN)
-            found.limit(path, f"Member must satisfy enum value set: [{allowed}]", value)
+            found.limit(path, f"Member must satisfy enum value set: [{allowed}]", shown(value))
         return value
 
     return read_string
@@ -191,6 +194,7 @@ def _checked_range(shape: Shape, read: Reader, strict: bool) -> Reader:
 
 
 def _check_length(shape: Shape, value: object, length: int, path: Path, found: Findings) -> None:
+    value = None if shape.sensitive else value
     if shape.min is not None and length < shape.min:
         found.limit(path, f"Member must have length greater than or equal to {shape.min}", value)
     if shape.max is not None and length > shape.max:
@@ -198,7 +202,7 @@ def _check_length(shape: Shape, value: object, length: int, path: Path, found: F
 
 
 def _read_boolean(value: Any, path: Path, depth: int, found: Findings) -> Any:
-    return value if type(value) is bool else found.wrong_type(path, "true or false", value)
+    return value if type(value) is bool else found.wrong_type(path, "true or false", value, shown=True)
 
 
 def _read_whole(kind: str, value: Any, path: Path, depth: int, found: Findings) -> Any:
@@ -207,9 +211,9 @@ def _read_whole(kind: str, value: Any, path: Path, depth: int, found: Findings) 
         value = int(value)
     bound = _NUMBER_RANGES[kind]
     if type(value) is not int:
-        return found.wrong_type(path, "a whole number", value)
+        return found.wrong_type(path, "a whole number", value, shown=True)
     if not -bound <= value < bound:
-        return found.wrong_type(path, f"a whole number from -{bound} to {bound - 1}", value)
+        return found.wrong_type(path, f"a whole number from -{bound} to {bound - 1}", value, shown=True)
     return value
 
 
@@ -223,21 +227,21 @@ def _read_float(value: Any, path: Path, depth: int, found: Findings) -> Any:
             return float(value)
         except OverflowError:
             pass
-    return found.wrong_type(path, "a number", value)
+    return found.wrong_type(path, "a number", value, shown=True)
 
 
 def _read_timestamp(value: Any, path: Path, depth: int, found: Findings) -> Any:
     try:
         return read_timestamp(value)
     except ValueError:
-        return found.wrong_type(path, "a time (epoch seconds, or ISO 8601 text)", value)
+        return found.wrong_type(path, "a time (epoch seconds, or ISO 8601 text)", value, shown=True)
 
 
 def _read_blob(value: Any, path: Path, depth: int, found: Findings) -> Any:
     try:
         return read_blob(value)
     except ValueError:
-        return found.wrong_type(path, "base64 text", value)
+        return found.wrong_type(path, "base64 text", value, shown=True)
 
 
 def _read_document(value: Any, path: Path, depth: int, found: Findings) -> Any:

@@ -10,8 +10,8 @@ import functools
 import gzip
 import importlib.util
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -51,7 +51,7 @@ class Shape:
     """One shape of a model with its limits.
 
     `min` and `max` bound the length of strings (code points), blobs (bytes), lists and maps, and the value of
-    numbers. A `document` is free JSON; of a `union` exactly one member is set.
+    numbers. A `document` is free JSON; of a `union` exactly one member is set; no error shows what is `sensitive`.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Shape:
     timestamp_format: str | None = None
     union: bool = False
     document: bool = False
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,12 @@ def load_botocore_model(service: str) -> ServiceModel:
     raise LookupError(f"The installed botocore has no service-2.json of {service!r}")
 
 
+def concealing(model: ServiceModel, shapes: Collection[str]) -> ServiceModel:
+    """The model with more shapes marked as sensitive: errors do not show their values. KeyError for unknown ones."""
+    marked = {name: replace(model.shapes[name], sensitive=True) for name in shapes}
+    return replace(model, shapes=MappingProxyType({**model.shapes, **marked}))
+
+
 def _operation(name: str, entry: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Operation:
     def named(part: str) -> Shape | None:
         return shapes[entry[part]["shape"]] if part in entry else None
@@ -168,6 +175,7 @@ def _shape(name: str, entry: Mapping[str, Any]) -> Shape:
         timestamp_format=entry.get("timestampFormat"),
         union=entry.get("union", False),
         document=entry.get("document", False),
+        sensitive=entry.get("sensitive", False),
     )
 
 

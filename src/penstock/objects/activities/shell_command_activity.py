@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from penstock.definition.slots import slot
@@ -9,14 +10,18 @@ from penstock.objects import staging
 from penstock.objects.families import Activity
 from penstock.objects.work import Work, WorkFailed
 
+AWS_S3 = re.compile(rb"\baws\s[^\n;|&]{0,200}?\bs3(api)?\s")
+
 
 class ShellCommandActivity(Activity):
     """Runs a command or a script."""
 
     icon = "terminal"
 
-    command: str | None = slot("The command to run; the script arguments are $1, $2 and so on.", one_of="program")
-    script_uri: str | None = slot("An S3 URI of the script to run.", one_of="program")
+    command: str | None = slot(
+        "The command to run; the script arguments are $1, $2 and so on.", one_of="program", at_most_one=True
+    )
+    script_uri: str | None = slot("An S3 URI of the script to run.", one_of="program", at_most_one=True)
     script_argument: list[str] = slot("Arguments passed to the command.")
     stage: bool = slot("Whether inputs and outputs are staged as local folders.", default=False)
     stdout: str | None = slot("Where a copy of the command's output goes: an S3 URI, or a path with a worker group.")
@@ -30,7 +35,7 @@ class ShellCommandActivity(Activity):
         status = run_program(work, self.command, self.script_uri, self.script_argument, environment)
         staging.redirect(work, self.stdout, self.stderr)
         if status != 0:
-            raise WorkFailed(f"The command ended with {_ending(status)}.")
+            raise WorkFailed(f"The command ended with {_ending(status)}.{_hint(work)}")
         if self.stage:
             staging.send_outputs(work, self.output)
 
@@ -47,6 +52,19 @@ def run_program(
     runs_itself = command is None and path.read_bytes()[:2] == b"#!"
     interpreter = [] if runs_itself else [staging.shell()]
     return work.execute([*interpreter, str(path), *arguments], environment=environment, folder=work.folder)
+
+
+def _hint(work: Work) -> str:
+    """What explains most failures of commands that were written for AWS."""
+    from penstock.data.local_folder import LocalFolder
+
+    program = (work.folder / "program").read_bytes()
+    if not isinstance(work.storage, LocalFolder) or not AWS_S3.search(program):
+        return ""
+    return (
+        " Commands that call `aws s3` cannot reach the embedded storage, which is a folder: use staging instead;"
+        " the extra penstock[s3], which would serve it to them, is not built yet."
+    )
 
 
 def _ending(status: int) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from penstock.data.databases import Address, parse_connection_string
 from penstock.definition.slots import slot
 from penstock.objects.families import Database
-from penstock.objects.work import Work
+from penstock.objects.work import Work, WorkFailed
 
 
 class JdbcDatabase(Database):
@@ -27,9 +29,19 @@ class JdbcDatabase(Database):
                 mapped.url, username=mapped.username, password=mapped.password, folder=folder
             )
         return parse_connection_string(
-            self.connection_string,
+            self._with_properties(),
             username=self.username,
             password=self.password,
             database=self.database_name,
             folder=folder,
         )
+
+    def _with_properties(self) -> str:
+        """The connection string with `jdbcProperties` after its own parameters."""
+        text = self.connection_string
+        for entry in self.jdbc_properties:
+            key, equals, value = entry.partition("=")
+            if not equals or not key:
+                raise WorkFailed(f"A value of jdbcProperties of '{self.name}' is no A=B.")
+            text += f"{'&' if '?' in text else '?'}{quote(key.strip())}={quote(value.strip())}"
+        return text

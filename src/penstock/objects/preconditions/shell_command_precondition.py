@@ -14,8 +14,8 @@ class ShellCommandPrecondition(Precondition):
 
     icon = "check"
 
-    command: str | None = slot("The command to run.", one_of="program")
-    script_uri: str | None = slot("An S3 URI of the script to run.", one_of="program")
+    command: str | None = slot("The command to run.", one_of="program", at_most_one=True)
+    script_uri: str | None = slot("An S3 URI of the script to run.", one_of="program", at_most_one=True)
     script_argument: list[str] = slot("Arguments passed to the command.")
     stdout: str | None = slot("Where a copy of the command's output goes.")
     stderr: str | None = slot("Where a copy of the command's error output goes.")

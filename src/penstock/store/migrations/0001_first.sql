@@ -117,7 +117,8 @@ CREATE TABLE dependencies (
     met            SMALLINT NOT NULL,
     PRIMARY KEY (pipeline_id, consumer, producer, producer_node, producer_start, kind)
 );
-CREATE INDEX dependencies_of_producer ON dependencies (pipeline_id, producer, producer_start, producer_node);
+CREATE INDEX dependencies_of_producer
+    ON dependencies (pipeline_id, producer, producer_start, producer_node, consumer, kind);
 CREATE INDEX dependencies_unmet ON dependencies (pipeline_id, consumer) WHERE met = 0;
 
 -- An attempt is a lease: whoever lost it (a new task_id, or another status) cannot finish it.
@@ -153,6 +154,7 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_waiting ON attempts (worker_group, available_at) WHERE status = 'WAITING_FOR_RUNNER';
 CREATE INDEX attempts_due ON attempts (due_at) WHERE status = 'RUNNING';
+CREATE INDEX attempts_expiring ON attempts (expires_at) WHERE status = 'WAITING_FOR_RUNNER' AND expires_at IS NOT NULL;
 CREATE UNIQUE INDEX attempts_one_active ON attempts (pipeline_id, instance_id) WHERE ended_at IS NULL;
 
 -- Every move of a status, in the transaction of the move.
@@ -184,6 +186,7 @@ CREATE TABLE outbox (
     CHECK ((due_at IS NULL) = (delivered_at IS NOT NULL))
 );
 CREATE INDEX outbox_due ON outbox (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX outbox_due_of_pipeline ON outbox (pipeline_id) WHERE due_at IS NOT NULL;
 
 CREATE TABLE access_keys (
     access_key   TEXT PRIMARY KEY,

@@ -18,12 +18,18 @@ SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND instance_id = :insta
 
 -- name: next_waiting_attempt
 SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
-AND owner = :owner ORDER BY available_at, created_at, attempt_id LIMIT 1 /*pg FOR UPDATE SKIP LOCKED*/;
+AND owner = :owner AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id
+    AND c.component = CASE i.node WHEN '' THEN i.component ELSE i.node END AND c.paused = 1
+    WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
+ORDER BY available_at, created_at, attempt_id LIMIT 1;
 
 -- name: next_waiting_attempt_of_pipeline
 SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
 AND owner = :owner AND pipeline_id = :pipeline_id
-ORDER BY available_at, created_at, attempt_id LIMIT 1 /*pg FOR UPDATE SKIP LOCKED*/;
+AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id
+    AND c.component = CASE i.node WHEN '' THEN i.component ELSE i.node END AND c.paused = 1
+    WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
+ORDER BY available_at, created_at, attempt_id LIMIT 1;
 
 -- name: move_attempt
 UPDATE attempts SET status = :to_status, task_id = :task_id, available_at = :available_at, started_at = :started_at,
@@ -38,13 +44,15 @@ WHERE task_id = :task_id AND status = 'RUNNING';
 
 -- name: make_available
 UPDATE attempts SET available_at = :now WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id
-AND status = 'WAITING_FOR_RUNNER' AND available_at > :now;
+AND ended_at IS NULL AND status = 'WAITING_FOR_RUNNER' AND available_at > :now AND started_at IS NOT NULL;
 
 -- name: due_attempts
-SELECT * FROM attempts WHERE status = 'RUNNING' AND due_at <= :now AND owner = :owner ORDER BY due_at LIMIT :limit;
+SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND ended_at IS NULL AND status = 'RUNNING' AND due_at <= :now
+ORDER BY due_at, attempt_id LIMIT :limit;
 
 -- name: expired_attempts
-SELECT * FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND expires_at <= :now AND owner = :owner LIMIT :limit;
+SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND ended_at IS NULL AND status = 'WAITING_FOR_RUNNER'
+AND expires_at <= :now ORDER BY expires_at, attempt_id LIMIT :limit;
 
 -- name: groups_that_became_available
 SELECT DISTINCT worker_group FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND available_at > :since

@@ -25,8 +25,8 @@ WHERE pipeline_id = :pipeline_id AND component = :component;
 UPDATE components SET latest_run_at = :scheduled_start WHERE pipeline_id = :pipeline_id AND component = :component;
 
 -- name: due_components
-SELECT c.pipeline_id, c.component FROM components c JOIN pipelines p ON p.pipeline_id = c.pipeline_id
-WHERE c.next_due_at <= :now AND p.owner = :owner ORDER BY c.next_due_at LIMIT :limit;
+SELECT component FROM components WHERE pipeline_id = :pipeline_id AND next_due_at <= :now
+ORDER BY next_due_at, component;
 
 -- name: next_component_due
 SELECT MIN(c.next_due_at) AS at FROM components c JOIN pipelines p ON p.pipeline_id = c.pipeline_id

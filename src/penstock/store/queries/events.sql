@@ -10,14 +10,11 @@ INSERT INTO outbox (pipeline_id, object_id, action, topic, subject, message, cre
 VALUES (:pipeline_id, :object_id, :action, :topic, :subject, :message, :at, :at);
 
 -- name: due_alarms
-SELECT o.* FROM outbox o JOIN pipelines p ON p.pipeline_id = o.pipeline_id
-WHERE o.due_at <= :now AND p.owner = :owner ORDER BY o.sequence LIMIT :limit;
+SELECT * FROM outbox WHERE pipeline_id = :pipeline_id AND due_at <= :now ORDER BY sequence LIMIT :limit;
 
 -- name: alarm_delivered
 UPDATE outbox SET due_at = NULL, delivered_at = :now WHERE sequence = :sequence AND delivered_at IS NULL;
 
 -- name: next_alarm_due
-SELECT MIN(due_at) AS at FROM outbox WHERE due_at IS NOT NULL;
-
--- name: alarms_of
-SELECT * FROM outbox WHERE pipeline_id = :pipeline_id ORDER BY sequence;
+SELECT MIN(o.due_at) AS at FROM outbox o JOIN pipelines p ON p.pipeline_id = o.pipeline_id
+WHERE o.due_at IS NOT NULL AND p.owner = :owner;

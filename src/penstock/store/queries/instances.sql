@@ -27,11 +27,12 @@ SELECT COUNT(*) AS n FROM instances WHERE pipeline_id = :pipeline_id AND compone
 AND is_rerun = 0;
 
 -- name: has_active_instances
-SELECT COUNT(*) AS n FROM (SELECT 1 FROM instances WHERE pipeline_id = :pipeline_id AND ended_at IS NULL LIMIT 1) AS some;
+SELECT COUNT(*) AS n FROM (SELECT 1 FROM instances WHERE pipeline_id = :pipeline_id AND ended_at IS NULL LIMIT 1) AS active;
 
 -- name: deactivated_instances
-SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND status = 'CANCELED' AND cancellation_reason = :reason
-ORDER BY scheduled_start, instance_id;
+SELECT i.* FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id AND c.component = i.component
+WHERE i.pipeline_id = :pipeline_id AND i.status = 'CANCELED' AND i.cancellation_reason = :reason
+AND i.ended_at >= c.deactivated_at ORDER BY i.scheduled_start, i.instance_id;
 
 -- name: move_instance
 UPDATE instances SET status = :to_status, started_at = :started_at, ended_at = :ended_at, late_at = :late_at,
@@ -44,8 +45,8 @@ WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id AND status = :fr
 UPDATE instances SET late_at = NULL WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id;
 
 -- name: late_instances
-SELECT i.* FROM instances i JOIN pipelines p ON p.pipeline_id = i.pipeline_id
-WHERE i.late_at <= :now AND p.owner = :owner ORDER BY i.late_at LIMIT :limit;
+SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND ended_at IS NULL AND late_at <= :now
+ORDER BY late_at, instance_id LIMIT :limit;
 
 -- name: next_late
 SELECT MIN(i.late_at) AS at FROM instances i JOIN pipelines p ON p.pipeline_id = i.pipeline_id
@@ -70,6 +71,15 @@ ORDER BY kind, producer, producer_node, producer_start;
 -- name: waiting_consumers
 SELECT consumer, kind FROM dependencies WHERE pipeline_id = :pipeline_id AND producer = :producer
 AND producer_node = :producer_node AND producer_start = :producer_start ORDER BY consumer;
+
+-- name: consumers_of_stretch
+SELECT DISTINCT consumer FROM dependencies WHERE pipeline_id = :pipeline_id AND producer = :producer
+AND producer_node = '' AND producer_start BETWEEN :first AND :last AND kind IN ('data', 'served') AND met = 0
+ORDER BY consumer;
+
+-- name: meet_stretch
+UPDATE dependencies SET met = 1 WHERE pipeline_id = :pipeline_id AND producer = :producer
+AND producer_node = '' AND producer_start BETWEEN :first AND :last AND kind IN ('data', 'served') AND met = 0;
 
 -- name: meet_producer
 UPDATE dependencies SET met = 1 WHERE pipeline_id = :pipeline_id AND producer = :producer

@@ -26,9 +26,6 @@ UPDATE pipelines SET latest_version = :version WHERE pipeline_id = :pipeline_id;
 UPDATE pipelines SET activation = :number, last_activated_at = :at,
     first_activated_at = COALESCE(first_activated_at, :at) WHERE pipeline_id = :pipeline_id;
 
--- name: set_owner
-UPDATE pipelines SET owner = :owner WHERE pipeline_id = :pipeline_id;
-
 -- name: tags_of
 SELECT key, value FROM tags WHERE pipeline_id = :pipeline_id ORDER BY key;
 
@@ -47,6 +44,20 @@ ON CONFLICT (pipeline_id, version) DO UPDATE SET body = excluded.body, errored =
 
 -- name: definition_by_version
 SELECT body, errored FROM definitions WHERE pipeline_id = :pipeline_id AND version = :version;
+
+-- name: due_pipelines
+SELECT due.pipeline_id FROM (
+    SELECT pipeline_id, next_due_at AS at FROM components WHERE next_due_at <= :now
+    UNION ALL
+    SELECT pipeline_id, due_at FROM attempts WHERE status = 'RUNNING' AND due_at <= :now
+    UNION ALL
+    SELECT pipeline_id, expires_at FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND expires_at <= :now
+    UNION ALL
+    SELECT pipeline_id, late_at FROM instances WHERE late_at <= :now
+    UNION ALL
+    SELECT pipeline_id, due_at FROM outbox WHERE due_at <= :now
+) AS due JOIN pipelines p ON p.pipeline_id = due.pipeline_id
+WHERE p.owner = :owner GROUP BY due.pipeline_id ORDER BY MIN(due.at) LIMIT :limit;
 
 -- name: insert_activation
 INSERT INTO activations
