@@ -3,9 +3,9 @@
     python bench/start.py [RUNS]
 
 Wall time and peak memory (of the largest process) of `penstock run` of one `true`, of `penstock validate`, and of
-`penstock server` until it answers. Each run begins in an empty folder; the medians of RUNS (7) runs are printed, taken in
-turn with an empty Python's. Luigi's one task that runs `true` is the thing to compare `penstock run` with; it is measured
-when it is installed (`pip install -e '.[bench]'`).
+`penstock server` until it answers. Each run begins in an empty folder; the medians of RUNS (7) runs are printed, taken
+in turn with an empty Python's. Luigi's one task that runs `true` is the thing to compare `penstock run` with; it is
+measured when it is installed (`pip install -e '.[bench]'`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from penstock.__main__ import start_service
+from penstock.__main__ import make_task_runner, start_service
 from penstock.cli.commands import make_commands
 from penstock.definition.slots import Declared, Slot, slots_of
 from penstock.engine.status import ENDED, TRANSITIONS
@@ -110,7 +110,7 @@ def commands() -> Iterator[str]:
     """The reference of all commands, from their help."""
     yield "# Commands"
     yield MADE
-    yield from _help(make_commands(start_service), "penstock")
+    yield from _help(make_commands(start_service, make_task_runner), "penstock")
 
 
 def _help(command: click.Command, path: str) -> Iterator[str]:

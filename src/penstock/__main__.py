@@ -1,14 +1,19 @@
-"""The program `penstock`, and the root at which its parts are joined: the commands get the service from here."""
+"""The program `penstock`, and the root at which its parts are joined: services and task runners come from here."""
 
 from __future__ import annotations
 
 from penstock.cli.commands import make_commands
-from penstock.cli.service import Service, ServiceOptions
+from penstock.cli.composition import RunnerOptions, Service, ServiceOptions, TaskRunner
+from penstock.cli.output import fail
+from penstock.objects import CatalogueError
 
 
 def main() -> None:
     """Run the command line."""
-    make_commands(start_service)(prog_name="penstock")
+    try:
+        make_commands(start_service, make_task_runner)(prog_name="penstock")
+    except CatalogueError as error:
+        fail(str(error))
 
 
 def start_service(options: ServiceOptions) -> Service:
@@ -16,6 +21,13 @@ def start_service(options: ServiceOptions) -> Service:
     from penstock.service import EmbeddedService
 
     return EmbeddedService(options)
+
+
+def make_task_runner(options: RunnerOptions) -> TaskRunner:
+    """Make a task runner, with imports as late."""
+    from penstock import worker
+
+    return worker.make_task_runner(options)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ import uvicorn
 
 from penstock.api.application import Application
 from penstock.api.tasks import new_key
+from penstock.cli.composition import ServiceNotStarted, ServiceOptions
 from penstock.cli.credentials import FILE, NoCredentials, data_pipeline_client, read_credentials
-from penstock.cli.service import ServiceNotStarted, ServiceOptions
 from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
 from penstock.engine.engine import Engine

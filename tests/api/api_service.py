@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.config import Config
 
+from penstock.cli.composition import ServiceOptions
 from penstock.cli.credentials import penstock_client
-from penstock.cli.service import ServiceOptions
 from penstock.service import EmbeddedService
 from penstock.wire.client import Client
 from penstock.wire.sigv4 import Credentials, sign

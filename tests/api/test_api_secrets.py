@@ -19,8 +19,16 @@ SECRETS = {
     "value": "hunter2-as-value",
     "given": "hunter2-at-activation",
 }
+ALLOWED = "hunter2-allowed"
 PARAMETERS = [
-    {"id": "*myDefault", "attributes": [{"key": "default", "stringValue": SECRETS["default"]}]},
+    {
+        "id": "*myDefault",
+        "attributes": [
+            {"key": "default", "stringValue": SECRETS["default"]},
+            {"key": "allowedValues", "stringValue": SECRETS["default"]},
+            {"key": "allowedValues", "stringValue": ALLOWED},
+        ],
+    },
     {"id": "*myValue", "attributes": [{"key": "description", "stringValue": "encrypted: the service does that"}]},
     {"id": "*myGiven", "attributes": []},
 ]
@@ -56,7 +64,7 @@ def put_body(**more: Any) -> dict[str, Any]:
 
 
 def without_secrets(text: str) -> str:
-    for kind, secret in SECRETS.items():
+    for kind, secret in {**SECRETS, "allowed": ALLOWED}.items():
         assert secret not in text, kind
     return text
 
@@ -138,7 +146,7 @@ def test_a_put_of_what_one_gets_keeps_every_secret(api: Api, group: str):
     api.boto.activate_pipeline(pipelineId=pipeline_id, parameterValues=GIVEN)
     script(api, group)
     shown = got(api, pipeline_id)
-    assert without_secrets(json.dumps(shown)).count(MASKED) == 4
+    assert without_secrets(json.dumps(shown)).count(MASKED) == 5
     api.boto.put_pipeline_definition(pipelineId=pipeline_id, **shown)
     assert api.boto.get_pipeline_definition(pipelineId=pipeline_id, version="1")  # nothing new, no new version
     with pytest.raises(api.boto.exceptions.InvalidRequestException):
@@ -188,7 +196,7 @@ def test_a_list_of_secrets_is_kept_whole(api: Api, group: str):
     [
         ({"objects": {"*myToken": MASKED}}, r"The field '\*myToken' of object 'Default' is '\*\*\*\*\*', but no value"),
         ({"values": MASKED}, r"The value of '\*myValue' is '\*\*\*\*\*', but no value is stored"),
-        ({"default": MASKED}, r"The default of '\*myValue' is '\*\*\*\*\*', but no value is stored"),
+        ({"default": MASKED}, r"The attribute 'default' of '\*myValue' is '\*\*\*\*\*', but no value is stored"),
         ({"objects": {"*myToken": [MASKED, "more"]}}, "among other values"),
     ],
 )

@@ -223,6 +223,13 @@ def test_what_only_a_run_knows_stays_as_written() -> None:
     assert field({"id": "A", "x": text}) == (text,)
 
 
+def test_an_expression_is_wrong_only_if_no_time_makes_it_right() -> None:
+    _, found = resolve(definition_of({"objects": [{"id": "A", "x": "#{100 / minute(@scheduledStartTime)}"}]}))
+    assert found == []
+    _, found = resolve(definition_of({"objects": [{"id": "A", "x": "#{1 / (minute(@scheduledStartTime) * 0)}"}]}))
+    assert "divides by zero" in found[0].problem.text
+
+
 def test_a_run_fills_in_its_times_and_the_instances_it_is_linked_with() -> None:
     made = resolved(
         {"id": "A", "x": "#{format(@scheduledStartTime,'YYYY-MM-dd')} #{input.path} #{input.@id}", "input": ref("N")},

@@ -106,6 +106,16 @@ def test_two_types_of_one_name_are_refused_with_both_places(tmp_path: Path) -> N
     )
 
 
+def test_a_package_that_cannot_be_imported_is_named_without_a_stack_trace(tmp_path: Path) -> None:
+    environment = installed(tmp_path, "import nowhere_to_be_found")
+    checked = penstock(environment, tmp_path, "validate", definition(tmp_path, text="a"))
+    assert checked.returncode == 1
+    assert checked.stderr == (
+        "penstock: The package 'word_pipes' of object types cannot be imported: ModuleNotFoundError(\"No module named"
+        " 'nowhere_to_be_found'\"). Mend it or uninstall it.\n"
+    )
+
+
 def test_the_built_in_types_come_by_the_same_way() -> None:
     types = load_catalogue().types
     assert sorted(types) == [

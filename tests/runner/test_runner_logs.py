@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.data.file_names import file_name
 from penstock.data.local_folder import LocalFolder
-from penstock.runner.logs import AttemptLogs, file_name, log_uri
+from penstock.runner.logs import AttemptLogs, log_uri
 from penstock.runner.masking import Masking
 
 ODD = ["../x", "..", ".", "a/b", "/etc/passwd", "a\\b", "a\nb", "ü€😀", "x" * 300, "€" * 300, "a\0b", "~", " "]

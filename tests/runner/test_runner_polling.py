@@ -14,7 +14,7 @@ from penstock.data.local_folder import LocalFolder
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment
 from penstock.runner.place import Place
-from penstock.runner.runner import Pace, Runner, RunnerRefused
+from penstock.runner.runner import Pace, Runner
 from penstock.wire.client import ConnectionFailed
 from penstock.wire.errors import ServiceError
 
@@ -122,8 +122,8 @@ def test_an_embedded_runner_ends_when_its_service_stays_away(make: Make) -> None
     runner, polls, _ = make(pace=Pace(give_up=0.1))
     polls.will("PollForTask", AWAY, AWAY)
     runner.start()
-    with pytest.raises(RunnerRefused, match="No answer from"):
-        runner.join()
+    runner.join()
+    assert "No answer from" in str(runner.refusal)
 
 
 def test_an_embedded_runner_that_gives_up_ends_its_task(make: Make, tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_an_embedded_runner_that_gives_up_ends_its_task(make: Make, tmp_path: Pa
     polls.will("PollForTask", task("exec sleep 600"))
     reports.will("ReportTaskProgress", {"canceled": False}, *[AWAY] * 200)
     runner.start()
-    with pytest.raises(RunnerRefused, match="No answer from"):
-        runner.join()
+    runner.join()
+    assert "No answer from" in str(runner.refusal)
     assert runner.held.all() == []
 
 
@@ -140,8 +140,8 @@ def test_a_runner_whose_key_is_not_known_ends_and_says_so(make: Make) -> None:
     runner, polls, _ = make()
     polls.will("PollForTask", UNKNOWN_KEY)
     runner.start()
-    with pytest.raises(RunnerRefused, match="The key is not known"):
-        runner.join()
+    runner.join()
+    assert "The key is not known" in str(runner.refusal)
 
 
 def test_the_end_of_a_task_is_told_again_until_the_service_hears_it(make: Make) -> None:

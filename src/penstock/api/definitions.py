@@ -11,7 +11,7 @@ from penstock.definition.file_form import to_file_form
 from penstock.definition.model import Definition, FieldValue, is_secret, is_user_field
 from penstock.definition.problems import Problem
 from penstock.definition.validate import validate
-from penstock.store.secrets import MASK, masked
+from penstock.store.secrets import MASK, SECRET_ATTRIBUTES, masked
 
 LONGEST_MESSAGE = 10_000
 LONGEST_VERSION = 15  # digits: a version has fewer, and the store's numbers have 18
@@ -59,8 +59,9 @@ def _sealed(call: Call, definition: Definition, earlier: Definition | None) -> D
     for parameter in definition.parameters.values():
         if is_secret(parameter.id):
             known = before.parameters[parameter.id].attributes if parameter.id in before.parameters else {}
-            values = parameter.attributes.get("default", ())
-            _check_masks(f"The default of '{parameter.id}'", values, known.get("default", ()))
+            for key in SECRET_ATTRIBUTES:
+                values = parameter.attributes.get(key, ())
+                _check_masks(f"The attribute '{key}' of '{parameter.id}'", values, known.get(key, ()))
     return call.engine.secrets.encrypt_definition(definition, earlier)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import click
 
 from penstock import __version__
 from penstock.cli import definition_file
+from penstock.cli.composition import MakeTaskRunner, RunnerOptions, ServiceNotStarted, ServiceOptions, StartService
 from penstock.cli.output import fail, seconds
-from penstock.cli.service import ServiceNotStarted, ServiceOptions, StartService
 from penstock.definition.problems import DefinitionRefused
-from penstock.settings import SettingsError, choose_data_dir, load_settings
+from penstock.settings import choose_data_dir
 
 PATH = click.Path(path_type=Path)
 data_dir_option = click.option(
@@ -31,7 +30,7 @@ values_option = click.option(
 )
 
 
-def make_commands(start_service: StartService) -> click.Group:
+def make_commands(start_service: StartService, make_task_runner: MakeTaskRunner) -> click.Group:
     """The group of all commands."""
 
     @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,7 +42,7 @@ def make_commands(start_service: StartService) -> click.Group:
     penstock.add_command(_validate)
     penstock.add_command(_run(start_service))
     penstock.add_command(_server(start_service))
-    penstock.add_command(_runner)
+    penstock.add_command(_runner(make_task_runner))
     penstock.add_command(_keys)
     return penstock
 
@@ -158,30 +157,33 @@ def _server(start_service: StartService) -> click.Command:
     return server
 
 
-@click.command("runner", short_help="Work for worker groups of a server.")
-@click.option("--worker-group", "groups", multiple=True, required=True, metavar="NAME", help="The group to work for.")
-@click.option("--endpoint", metavar="URL", help="The service ($AWS_ENDPOINT_URL_DATA_PIPELINE, else port 4780 here).")
-@click.option("--tasks", default=2, type=click.IntRange(1, 64), help="Tasks at once for each worker group (2).")
-@data_dir_option
-@config_option
-@click.option("--embedded", is_flag=True, hidden=True)
-def _runner(
-    groups: tuple[str, ...],
-    endpoint: str | None,
-    tasks: int,
-    data_dir: Path | None,
-    config: Path | None,
-    embedded: bool,
-) -> None:
-    """Work for worker groups: poll for tasks, run them, report."""
-    from penstock.cli.runner import DEFAULT_ENDPOINT, work
+def _runner(make_task_runner: MakeTaskRunner) -> click.Command:
+    @click.command("runner", short_help="Work for worker groups of a server.")
+    @click.option(
+        "--worker-group", "groups", multiple=True, required=True, metavar="NAME", help="The group to work for."
+    )
+    @click.option(
+        "--endpoint", metavar="URL", help="The service ($AWS_ENDPOINT_URL_DATA_PIPELINE, else port 4780 here)."
+    )
+    @click.option("--tasks", default=2, type=click.IntRange(1, 64), help="Tasks at once for each worker group (2).")
+    @data_dir_option
+    @config_option
+    @click.option("--embedded", is_flag=True, hidden=True)
+    def runner(
+        groups: tuple[str, ...],
+        endpoint: str | None,
+        tasks: int,
+        data_dir: Path | None,
+        config: Path | None,
+        embedded: bool,
+    ) -> None:
+        """Work for worker groups: poll for tasks, run them, report."""
+        from penstock.cli.runner import choose_endpoint, work
 
-    address = endpoint or os.environ.get("AWS_ENDPOINT_URL_DATA_PIPELINE") or DEFAULT_ENDPOINT
-    try:
-        settings = load_settings(config)
-    except SettingsError as error:
-        fail(str(error))
-    work(address, list(groups), tasks, data_dir, config, settings, is_embedded=embedded)
+        options = RunnerOptions(choose_endpoint(endpoint), groups, tasks, data_dir, config, is_embedded=embedded)
+        work(options, make_task_runner)
+
+    return runner
 
 
 @click.group("keys", short_help="Create, add, list and revoke access keys.")

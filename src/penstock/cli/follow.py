@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from penstock.cli.output import moment
+from penstock.data.file_names import log_folder
 from penstock.wire.client import Client
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
@@ -143,7 +144,7 @@ class Follower:
         _say(f"{event['objectId']} {fields.get('@status', 'FAILED')}: {fields.get('errorMessage', event['detail'])}")
         for line in (fields.get("errorStackTrace") or "").rstrip().splitlines()[-12:]:
             _say(f"    {line}")
-        folder = log_folder(self.data_dir, self.pipeline_id, fields)
+        folder = attempt_logs(self.data_dir, self.pipeline_id, fields)
         if folder is not None:
             _say(f"    log: {folder}")
 
@@ -152,14 +153,12 @@ def _instance(attempt_id: str) -> str:
     return attempt_id.rpartition("_Attempt=")[0]
 
 
-def log_folder(data_dir: Path, pipeline_id: str, fields: dict[str, str]) -> Path | None:
-    """Where the logs of an attempt lie in the data directory."""
-    from penstock.runner.logs import file_name
-
-    parts = (pipeline_id, fields.get("@componentParent"), fields.get("@instanceParent"), fields.get("id"))
-    if not all(parts):
+def attempt_logs(data_dir: Path, pipeline_id: str, fields: dict[str, str]) -> Path | None:
+    """Where the logs of an attempt lie, if they lie on this machine."""
+    component, instance = fields.get("@componentParent"), fields.get("@instanceParent")
+    if not component or not instance:
         return None
-    folder = data_dir.joinpath("logs", *(file_name(part) for part in parts if part))
+    folder = log_folder(data_dir, pipeline_id, component, instance, fields["id"])
     return folder if folder.is_dir() else None
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 
-from penstock.cli.follow import FINAL, Outcome, instances, log_folder
+from penstock.cli.follow import FINAL, Outcome, attempt_logs, instances
 from penstock.cli.output import counted, moment, table
 from penstock.wire.client import Client
-
-if TYPE_CHECKING:
-    from penstock.cli.run import RunOptions
 
 ALWAYS_SHOWN = (
     "id",
@@ -108,7 +106,7 @@ def write_table(result: Result) -> None:
         click.echo(table(("component", "scheduled start", "status", "ended", "attempts"), rows))
 
 
-def write_summary(result: Result, outcome: Outcome, options: RunOptions, seconds: float) -> None:
+def write_summary(result: Result, outcome: Outcome, data_dir: Path, seconds: float) -> None:
     """What else there is to know, on standard error."""
     counts: dict[str, int] = {}
     for instance in result.instances:
@@ -116,7 +114,7 @@ def write_summary(result: Result, outcome: Outcome, options: RunOptions, seconds
     summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing was due"
     total = len(result.instances)
     _say(f"\n{result.pipeline_id} is {result.state} after {seconds:.1f} s: {counted(total, 'instance')}, {summary}")
-    _write_failures(result, options)
+    _write_failures(result, data_dir)
     _write_list(outcome.blocked, "blocked")
     if outcome.blocked:
         _say(f"  Waiting for that: {counted(outcome.waiting, 'instance')}. --wait TIME gives it longer.")
@@ -132,10 +130,10 @@ def write_summary(result: Result, outcome: Outcome, options: RunOptions, seconds
     if result.outputs:
         _say("\nWritten:")
         _write_list(result.outputs, "written")
-    _say(f"\ns3:// is {options.data_dir / 's3'}; logs are in {options.data_dir / 'logs' / result.pipeline_id}")
+    _say(f"\ns3:// is {data_dir / 's3'}; logs are in {data_dir / 'logs' / result.pipeline_id}")
 
 
-def _write_failures(result: Result, options: RunOptions) -> None:
+def _write_failures(result: Result, data_dir: Path) -> None:
     """Each failure with its reason and its log; what only followed from one is summed up."""
     lines: list[str] = []
     followed: dict[str, None] = {}
@@ -146,7 +144,7 @@ def _write_failures(result: Result, options: RunOptions) -> None:
         reason = instance.get("errorMessage") or instance.get("cancellationReason") or "no reason is known"
         lines.append(f"{instance['id']} {instance['@status']}: {reason}")
         attempt = {**instance, "id": instance.get("@headAttempt", ""), "@instanceParent": instance["id"]}
-        folder = log_folder(options.data_dir, result.pipeline_id, attempt)
+        folder = attempt_logs(data_dir, result.pipeline_id, attempt)
         if folder is not None:
             lines[-1] += f"\n    log: {folder}"
     _write_list(lines, "failed")

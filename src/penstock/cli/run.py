@@ -13,13 +13,13 @@ from typing import Any
 import click
 
 from penstock.cli import definition_file
+from penstock.cli.composition import Service, ServiceNotStarted, ServiceOptions, StartService
 from penstock.cli.credentials import data_pipeline_client, penstock_client
 from penstock.cli.follow import Follower, Outcome
 from penstock.cli.interrupt import Interrupted, Interruption
 from penstock.cli.only import select
 from penstock.cli.output import counted, print_json
 from penstock.cli.result import read_result, state_of, write_summary, write_table
-from penstock.cli.service import Service, ServiceNotStarted, ServiceOptions, StartService
 from penstock.data.storage import StorageError
 from penstock.definition.api_form import definition_to_api, values_to_api
 from penstock.definition.model import Definition, Values
@@ -125,7 +125,7 @@ def _run(
         print_json(result.as_json())
     else:
         write_table(result)
-    write_summary(result, outcome, options, time.monotonic() - started)
+    write_summary(result, outcome, options.data_dir, time.monotonic() - started)
     return interruption.status if outcome.interrupted_by else int(bool(result.failed or outcome.blocked))
 
 

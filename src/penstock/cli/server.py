@@ -7,9 +7,9 @@ import shlex
 
 import click
 
+from penstock.cli.composition import Service, ServiceOptions, StartService
 from penstock.cli.credentials import FILE
 from penstock.cli.interrupt import Interrupted, Interruption
-from penstock.cli.service import Service, ServiceOptions, StartService
 
 
 def serve(options: ServiceOptions, start_service: StartService) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from penstock.data.compression import CompressionError, open_reader, open_writer
-from penstock.data.databases import Database, Row, connect
+from penstock.data.databases import Database, DatabaseError, Row, connect
 from penstock.data.formats import FormatError, TextRow, read_rows, write_rows
 from penstock.data.records import ends_record
 from penstock.data.sides import CopyError as CopyError
@@ -76,7 +76,10 @@ def copy(source: FileSide | TableSide, target: FileSide | TableSide, progress: P
                     _insert(database, target, count.rows_of(rows))
             else:
                 with closing(_records(source, objects_of(source), count)) as records:
-                    _insert(database, target, count.rows_of(records))
+                    try:
+                        _insert(database, target, count.rows_of(records))
+                    except DatabaseError as error:
+                        raise CopyError(f"{source.uri} cannot be loaded into '{target.table}': {error}") from error
         objects = 0
     elif isinstance(source, TableSide):
         uri = table_file_uri(source, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -22,21 +22,22 @@ from penstock.definition.scope import (
 from penstock.expressions import ExpressionError, NotYet, UnknownName, Value, evaluate, names, parse, to_text
 
 VERBATIM = ("type", "parent")
-_MOMENT = datetime(2013, 1, 31, tzinfo=UTC)
-SAMPLE: Mapping[str, Value] = {
-    "@pipelineId": "df-00000000000000000000",
-    "@sphere": "INSTANCE",
-    "@status": "RUNNING",
-    "@version": "1",
-    "@scheduledStartTime": _MOMENT,
-    "@scheduledEndTime": _MOMENT,
-    "@actualStartTime": _MOMENT,
-    "@actualEndTime": _MOMENT,
-    "@finishedTime": _MOMENT,
-    "@attemptCount": 1,
-    "@triesLeft": 1,
-}
-"""What run time might bring: expressions that wait for it are tried with these, so that their mistakes show early."""
+MOMENTS = (datetime(2013, 1, 31, tzinfo=UTC), datetime(2012, 6, 15, 13, 47, 29, tzinfo=UTC))
+"""Times that run time might bring: expressions that wait for it are tried with each, and are wrong if all fail."""
+
+
+def sample(moment: datetime) -> Mapping[str, Value]:
+    """What run time might bring, at a moment."""
+    times = ("@scheduledStartTime", "@scheduledEndTime", "@actualStartTime", "@actualEndTime", "@finishedTime")
+    return {
+        "@pipelineId": "df-00000000000000000000",
+        "@sphere": "INSTANCE",
+        "@status": "RUNNING",
+        "@version": "1",
+        **dict.fromkeys(times, moment),
+        "@attemptCount": 1,
+        "@triesLeft": 1,
+    }
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def resolve(definition: Definition, given: Values | None = None) -> tuple[Resolv
     raw = {identity: inherited(definition, obj) for identity, obj in definition.objects.items()}
     resolved = Resolved(definition, values, raw, {})
     scope = resolved.scope()
-    later = resolved.scope(entries={identity: Entry(identity, SAMPLE) for identity in raw})
+    samples = [
+        resolved.scope(entries={identity: Entry(identity, sample(moment)) for identity in raw}) for moment in MOMENTS
+    ]
     objects: dict[str, PipelineObject] = {}
     for identity, obj in raw.items():
         fields: dict[str, tuple[FieldValue, ...]] = {}
@@ -129,7 +132,7 @@ def resolve(definition: Definition, given: Values | None = None) -> tuple[Resolv
                     fields[key] = evaluated
                 continue
             except NotYet:
-                findings.extend(_find_later(resolved, later, identity, key, entries))
+                findings.extend(_find_later(resolved, samples, identity, key, entries))
             except ExpressionError as error:
                 findings.append(_finding(resolved, identity, key, error))
             fields[key] = entries
@@ -178,16 +181,19 @@ def _references(entry: FieldValue, parameters: ObjectFields) -> list[FieldValue]
 
 
 def _find_later(
-    resolved: Resolved, later: Scope, identity: str, key: str, entries: tuple[FieldValue, ...]
+    resolved: Resolved, samples: Iterable[Scope], identity: str, key: str, entries: tuple[FieldValue, ...]
 ) -> list[Finding]:
-    """What is wrong with a field that cannot be evaluated before run time."""
-    try:
-        later.evaluate_field(identity, key, entries)
-    except NotYet:
-        return [Finding(identity, key, problem) for problem in _unknown_names(resolved, identity, key, entries)]
-    except ExpressionError as error:
-        return [_finding(resolved, identity, key, error)]
-    return []
+    """What is wrong with a field that cannot be evaluated before run time, whatever that may bring."""
+    found: list[Finding] = []
+    for scope in samples:
+        try:
+            scope.evaluate_field(identity, key, entries)
+            return []
+        except NotYet:
+            return [Finding(identity, key, problem) for problem in _unknown_names(resolved, identity, key, entries)]
+        except ExpressionError as error:
+            found.append(_finding(resolved, identity, key, error))
+    return found[:1]
 
 
 def _finding(resolved: Resolved, identity: str, key: str, error: ExpressionError) -> Finding:

@@ -43,17 +43,27 @@ NOT_BUILT = [
 ]
 
 
+class CatalogueError(Exception):
+    """A package of object types cannot be used; the text names it and the remedy."""
+
+
 @cache
 def load_catalogue() -> Catalogue:
-    """Every type there is, read from the packages of the entry-point group `penstock.objects`."""
+    """Every type there is, read from the packages of the entry-point group; raises CatalogueError."""
     types: dict[str, type[Declared]] = {}
     for entry in sorted(
         entry_points(group="penstock.objects"), key=lambda entry: (entry.name != "penstock", entry.name)
     ):
-        for cls in _classes_in(entry.value):
+        try:
+            classes = _classes_in(entry.value)
+        except Exception as error:  # whatever somebody else's package raises, it names that package
+            raise CatalogueError(
+                f"The package '{entry.value}' of object types cannot be imported: {error!r}. Mend it or uninstall it."
+            ) from error
+        for cls in classes:
             known = types.setdefault(cls.type_name(), cls)
             if known is not cls:
-                raise ValueError(
+                raise CatalogueError(
                     f"The type {cls.type_name()} is declared by {known.__module__} and by {cls.__module__}; rename one."
                 )
     return Catalogue(types, tuple(name for name in NOT_BUILT if name not in types))

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import shutil
 import tempfile
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
+from penstock.data.file_names import file_name
 from penstock.data.storage import Storage
 from penstock.runner.masking import Masking
 
 FILES = ("Activity.log", "StdOutput", "StdError")
-NAME_CHARACTERS = "@:=-_. ,+~"
 TAIL = 2000
-LONGEST_NAME = 200
-
-
-def file_name(identity: str) -> str:
-    """An id as a name in a file system: what could lead elsewhere is percent-encoded, a long one ends with a hash."""
-    name = quote(identity, safe=NAME_CHARACTERS, errors="replace")
-    if set(name) <= {"."}:
-        return name.replace(".", "%2E")
-    if len(name) <= LONGEST_NAME:
-        return name
-    digest = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:16]
-    return f"{name[: LONGEST_NAME - len(digest) - 1]}~{digest}"
 
 
 class AttemptLogs:

@@ -34,10 +34,6 @@ class Pace:
     give_up: float | None = None
 
 
-class RunnerRefused(Exception):
-    """The service does not accept the runner's key, or an embedded runner's service has gone."""
-
-
 class Runner:
     """Works for some worker groups with a number of threads for each."""
 
@@ -76,7 +72,7 @@ class Runner:
             thread.start()
 
     def join(self, check: Callable[[], None] = lambda: None) -> None:
-        """Wait until the runner and its tasks have ended; raises RunnerRefused when the service did not accept it.
+        """Wait until the runner and its tasks have ended; `refusal` says whether the service did not accept it.
 
         `check` is called now and then, and may raise what ends the waiting.
         """
@@ -86,8 +82,6 @@ class Runner:
                 thread.join(0.5)
         self._stopping.set()
         self.client.close()
-        if self.refusal is not None:
-            raise RunnerRefused(str(self.refusal))
 
     def stop(self, reason: str = STOPPED) -> None:
         """End all polls and all tasks; the tasks fail with the reason and are tried again."""

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from penstock.data.file_names import file_name, log_folder
 from penstock.data.storage import StorageError
 from penstock.definition.api_form import object_from_api
 from penstock.definition.conversion import convert
@@ -22,7 +23,7 @@ from penstock.objects.families import Activity, Precondition, Resource
 from penstock.objects.work import Work, WorkFailed, WorkStopped
 from penstock.runner.commands import Stop, execute
 from penstock.runner.hosting import host_runner
-from penstock.runner.logs import AttemptLogs, file_name, log_uri
+from penstock.runner.logs import AttemptLogs, log_uri
 from penstock.runner.masking import Masking
 from penstock.runner.place import Place
 
@@ -74,7 +75,7 @@ class Task:
             if isinstance(value, str)
         )
         parts = (self.pipeline_id, component, instance, self.attempt_id)
-        folder = self.place.data_dir.joinpath("logs", *(file_name(part) for part in parts))
+        folder = log_folder(self.place.data_dir, *parts)
         uri = log_uri(own.text("pipelineLogUri"), *parts)
         self.logs = AttemptLogs(folder, uri, self.place.storage, self.masking)
 

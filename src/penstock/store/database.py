@@ -282,4 +282,5 @@ def open_store(url: str | None, data_dir: Path) -> Store:
         return SqliteStore(data_dir / "penstock.db")
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresqlStore(url)
-    raise StoreError(f"The store '{url}' is not known; give postgresql://…, or nothing for SQLite.")
+    scheme = url.split("://", 1)[0] if "://" in url else url.split(":", 1)[0]  # the rest may hold a password
+    raise StoreError(f"A store of the kind '{scheme}' is not known; give postgresql://…, or nothing for SQLite.")

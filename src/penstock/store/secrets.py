@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
 MASK = "*****"
+SECRET_ATTRIBUTES = ("default", "allowedValues")  # of a secret parameter
 ENVIRONMENT = "PENSTOCK_MASTER_KEY"
 _MARK = "encrypted:"
 
@@ -118,9 +119,10 @@ class Secrets:
             return parameter
         old = earlier.parameters.get(parameter.id) if earlier else None
         attributes = dict(parameter.attributes)
-        if "default" in attributes:
-            before = {parameter.id: old.attributes["default"]} if old and "default" in old.attributes else {}
-            attributes["default"] = self.encrypt_values({parameter.id: attributes["default"]}, before)[parameter.id]
+        for key in SECRET_ATTRIBUTES:
+            if key in attributes:
+                before = {parameter.id: old.attributes[key]} if old and key in old.attributes else {}
+                attributes[key] = self.encrypt_values({parameter.id: attributes[key]}, before)[parameter.id]
         return ParameterObject(parameter.id, attributes)
 
     def encrypt_values(self, values: Values, earlier: Values) -> dict[str, tuple[str, ...]]:
@@ -149,7 +151,7 @@ class Secrets:
             identity: ParameterObject(
                 identity,
                 {
-                    key: tuple(self.reveal(v) for v in entries) if key == "default" else entries
+                    key: tuple(self.reveal(v) for v in entries) if key in SECRET_ATTRIBUTES else entries
                     for key, entries in parameter.attributes.items()
                 },
             )
@@ -175,7 +177,7 @@ def masked(definition: Definition) -> Definition:
         parameters={
             identity: ParameterObject(
                 identity,
-                {key: (MASK,) if key == "default" else value for key, value in parameter.attributes.items()},
+                {key: (MASK,) if key in SECRET_ATTRIBUTES else value for key, value in parameter.attributes.items()},
             )
             if is_secret(identity)
             else parameter

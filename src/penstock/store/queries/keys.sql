@@ -25,3 +25,6 @@ ON CONFLICT (runner_id) DO UPDATE SET worker_group = excluded.worker_group, host
 
 -- name: delete_system_key
 DELETE FROM access_keys WHERE access_key = :access_key AND role = 'system';
+
+-- name: delete_keys
+DELETE FROM access_keys WHERE pipeline_id = :pipeline_id;

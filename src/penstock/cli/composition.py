@@ -1,4 +1,4 @@
-"""What the commands need from whoever starts a service; the composition root provides it."""
+"""What the commands need from the composition root: a service, and task runners."""
 
 from __future__ import annotations
 
@@ -47,3 +47,40 @@ StartService = Callable[[ServiceOptions], Service]
 
 class ServiceNotStarted(Exception):
     """A service could not be started; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class RunnerOptions:
+    """How a task runner is to work; `is_embedded` ones host a resource and end with its service."""
+
+    endpoint: str
+    groups: tuple[str, ...]
+    tasks: int
+    data_dir: Path | None
+    config: Path | None
+    is_embedded: bool = False
+
+
+class TaskRunner(Protocol):
+    """A task runner in this process; `refusal` is why the service did not let it work."""
+
+    refusal: Exception | None
+
+    def start(self) -> None:
+        """Begin to poll."""
+
+    def join(self, check: Callable[[], None] = ...) -> None:
+        """Stay until it has ended, calling `check` now and then."""
+
+    def stop(self) -> None:
+        """Take no more tasks and end those that run."""
+
+    def kill(self) -> None:
+        """End the commands of all tasks at once."""
+
+
+MakeTaskRunner = Callable[[RunnerOptions], TaskRunner]
+
+
+class RunnerNotStarted(Exception):
+    """A task runner cannot work; the text says why and what to do."""

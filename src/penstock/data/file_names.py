@@ -1,0 +1,26 @@
+"""Ids as names of files and folders, and where the logs of an attempt lie."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from urllib.parse import quote
+
+NAME_CHARACTERS = "@:=-_. ,+~"
+LONGEST_NAME = 200
+
+
+def file_name(identity: str) -> str:
+    """An id as a name in a file system: what could lead elsewhere is percent-encoded, a long one ends with a hash."""
+    name = quote(identity, safe=NAME_CHARACTERS, errors="replace")
+    if set(name) <= {"."}:
+        return name.replace(".", "%2E")
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{name[: LONGEST_NAME - len(digest) - 1]}~{digest}"
+
+
+def log_folder(data_dir: Path, pipeline_id: str, component: str, instance: str, attempt: str) -> Path:
+    """The folder of an attempt's logs in a data directory, in the service's own layout."""
+    return data_dir.joinpath("logs", *(file_name(part) for part in (pipeline_id, component, instance, attempt)))

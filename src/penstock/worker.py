@@ -1,0 +1,41 @@
+"""A task runner in a process of its own, as `penstock runner` starts it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from penstock.cli.composition import RunnerNotStarted, RunnerOptions
+from penstock.cli.credentials import NoCredentials, data_pipeline_client, find_credentials
+from penstock.data.local_folder import LocalFolder
+from penstock.objects import load_catalogue
+from penstock.runner.commands import clean_environment, own_environment
+from penstock.runner.place import NoStorage, Place, is_local
+from penstock.runner.runner import Pace, Runner
+from penstock.settings import SettingsError, choose_data_dir, load_settings
+
+EMBEDDED_GIVES_UP = 30.0  # seconds: the server of a resource has gone, and so should its runner
+
+
+def make_task_runner(options: RunnerOptions) -> Runner:
+    """A runner that is ready to start; raises RunnerNotStarted."""
+    folder = choose_data_dir(options.data_dir).absolute()
+    has_storage = options.data_dir is not None or is_local(options.endpoint)
+    try:
+        place = Place(
+            endpoint=options.endpoint,
+            data_dir=folder,
+            storage=LocalFolder(folder / "s3") if has_storage else NoStorage(),
+            environment=clean_environment() if options.is_embedded else own_environment(),
+            settings=load_settings(options.config),
+            config=options.config,
+        )
+        return Runner(
+            partial(data_pipeline_client, options.endpoint, find_credentials(folder)),
+            load_catalogue(),
+            place,
+            options.groups,
+            tasks=options.tasks,
+            pace=Pace(give_up=EMBEDDED_GIVES_UP if options.is_embedded else None),
+        )
+    except (NoCredentials, SettingsError, ValueError) as error:  # ValueError: the endpoint is not a URL
+        raise RunnerNotStarted(str(error)) from error
