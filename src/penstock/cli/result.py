@@ -131,6 +131,7 @@ def write_summary(result: Result, outcome: Outcome, data_dir: Path, seconds: flo
         _say("\nWritten:")
         _write_list(result.outputs, "written")
     _say(f"\ns3:// is {data_dir / 's3'}; logs are in {data_dir / 'logs' / result.pipeline_id}")
+    _say(f"`penstock server --data-dir {data_dir}` shows the pipeline to boto3 and `aws datapipeline`")
 
 
 def _write_failures(result: Result, data_dir: Path) -> None:
