@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.definition.period import Intervals, Period, parse_date_time
-from penstock.engine.plan import holding
 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2060, 12, 31), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=0)
@@ -72,7 +71,7 @@ def test_intervals_end_once_and_for_all(intervals: Intervals, index: int) -> Non
 
 @given(INTERVALS, MOMENTS)
 def test_the_interval_that_holds_a_moment_is_one_of_the_schedules(intervals: Intervals, moment: datetime) -> None:
-    start = holding(intervals, moment)
+    start = intervals.holding(moment)
     if intervals.at(0) is None:
         assert start == intervals.start
         return

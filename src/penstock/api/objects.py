@@ -28,6 +28,7 @@ from penstock.api.object_fields import (
 from penstock.definition.api_form import object_to_api
 from penstock.definition.model import PipelineObject, Ref
 from penstock.definition.resolve import resolve
+from penstock.definition.timetable import Timetable
 from penstock.engine import rerun
 from penstock.engine.evaluation import instance_entries
 from penstock.engine.plan import Plan
@@ -79,7 +80,7 @@ def _plan(turn: Turn, pipeline: Pipeline) -> Plan:
         raise invalid("Pipeline definition is empty: ")
     resolved, _ = resolve(stored[0])
     nothing = Activation(pipeline.pipeline_id, 0, pipeline.latest_version, "{}", 0, None, 0, "")
-    return Plan(pipeline.pipeline_id, nothing, resolved, resolved.is_on_demand, {})
+    return Plan(pipeline.pipeline_id, nothing, resolved, resolved.is_on_demand, {}, Timetable(resolved, {}, {}))
 
 
 def _object(turn: Turn, pipeline: Pipeline, plan: Plan, identity: str, evaluate: bool) -> PipelineObject:

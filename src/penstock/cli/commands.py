@@ -40,6 +40,8 @@ def make_commands(start_service: StartService, make_task_runner: MakeTaskRunner)
 
     penstock.add_command(_init)
     penstock.add_command(_validate)
+    penstock.add_command(_explain)
+    penstock.add_command(_schema)
     penstock.add_command(_run(start_service))
     penstock.add_command(_server(start_service))
     penstock.add_command(_runner(make_task_runner))
@@ -78,6 +80,26 @@ def _validate(definition: Path, parameters: tuple[str, ...], parameter_values: P
     sys.exit(definition_file.REFUSED if errors or verdict is None else 0)
 
 
+@click.command("explain", short_help="Say what a type, a field or a function is.")
+@click.argument("name", required=False, metavar="[TYPE[.FIELD] | FUNCTION]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def _explain(name: str | None, as_json: bool) -> None:
+    """Say what a type with its fields, a field, or a function of expressions is; without a name, list them all."""
+    from penstock.cli.explain import explain
+
+    explain(name, as_json)
+
+
+@click.command("schema", short_help="Print a JSON Schema of definitions, for editors.")
+def _schema() -> None:
+    """Print a JSON Schema of definition files, with which editors complete fields and mark errors."""
+    from penstock.cli.output import print_json
+    from penstock.definition.json_schema import json_schema
+    from penstock.objects import load_catalogue
+
+    print_json(json_schema(load_catalogue()))
+
+
 def _run(start_service: StartService) -> click.Command:
     @click.command("run", short_help="Run a definition to its end, here.")
     @click.argument("definition", type=PATH)
@@ -88,7 +110,7 @@ def _run(start_service: StartService) -> click.Command:
     @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
     @click.option("--wait", default="1m", metavar="TIME", help="How long preconditions may keep the run waiting (1m).")
     @click.option("--until", metavar="TIME", help="Go on with what is due in the future for this long (2h).")
-    @click.option("--dry-run", is_flag=True, help="Not built yet.")
+    @click.option("--dry-run", is_flag=True, help="Print what would run, with its expressions evaluated; run nothing.")
     @click.option("--only", metavar="ACTIVITY[@START]", help="Run one activity; what it reads counts as there.")
     def run(
         definition: Path,
@@ -109,8 +131,6 @@ def _run(start_service: StartService) -> click.Command:
         """
         from penstock.cli.run import RunOptions, run_definition
 
-        if dry_run:
-            fail("--dry-run is not built yet; leave it out.", definition_file.REFUSED)
         options = RunOptions(
             definition=definition,
             pairs=parameters,
@@ -121,6 +141,7 @@ def _run(start_service: StartService) -> click.Command:
             wait=seconds(wait),
             until=seconds(until) if until else None,
             only=only,
+            is_dry=dry_run,
         )
         sys.exit(run_definition(options, start_service))
 

@@ -15,6 +15,7 @@ import click
 from penstock.cli import definition_file
 from penstock.cli.composition import Service, ServiceNotStarted, ServiceOptions, StartService
 from penstock.cli.credentials import data_pipeline_client, penstock_client
+from penstock.cli.dry_run import dry_run
 from penstock.cli.follow import Follower, Outcome
 from penstock.cli.interrupt import Interrupted, Interruption
 from penstock.cli.only import select
@@ -24,7 +25,9 @@ from penstock.data.storage import StorageError
 from penstock.definition.api_form import definition_to_api, values_to_api
 from penstock.definition.model import Definition, Values
 from penstock.definition.problems import DefinitionRefused
+from penstock.definition.resolve import resolve
 from penstock.definition.validate import Verdict
+from penstock.objects import load_catalogue
 from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
@@ -44,6 +47,7 @@ class RunOptions:
     wait: float
     until: float | None
     only: str | None = None
+    is_dry: bool = False
 
 
 def run_definition(options: RunOptions, start_service: StartService) -> int:
@@ -75,6 +79,9 @@ def _start(options: RunOptions, start_service: StartService, interruption: Inter
         except DefinitionRefused as error:
             definition_file.print_problems(error.problems, False, to_stderr=True)
             return definition_file.REFUSED
+    if options.is_dry:
+        dry_run(resolve(definition, given)[0], load_catalogue(), as_json=options.as_json)
+        return 0
     try:
         service = start_service(ServiceOptions(data_dir=options.data_dir, config=options.config, is_run=True))
     except ServiceNotStarted as error:

@@ -129,3 +129,17 @@ class Intervals:
         if not found and (interval := self.at(self.index_at(start))) is not None:
             found.append(interval[0])
         return found
+
+    def holding(self, moment: datetime) -> datetime:
+        """The start of the interval that holds the moment; of the first or the last one where none does."""
+        if self.period is None:
+            return self.start
+        index = max(0, self.index_at(moment))
+        if (interval := self.at(index)) is not None:
+            return interval[0]
+        low, high = 0, index
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.at(middle) is not None else (low, middle)
+        last = self.at(low)
+        return last[0] if last else self.start

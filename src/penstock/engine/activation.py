@@ -8,6 +8,7 @@ from datetime import datetime
 
 from penstock.clock import from_ms, to_ms
 from penstock.definition.model import Values
+from penstock.definition.timetable import Timing
 from penstock.engine import endings, rerun
 from penstock.engine.plan import Component, Plan
 from penstock.engine.status import move
@@ -126,13 +127,4 @@ def due_intervals(plan: Plan, now: int, start_at: int | None = None) -> Mapping[
 
 def due_index(component: Component, now: int) -> int:
     """The index of the first interval of a component that is not due yet."""
-    intervals = component.intervals
-    if intervals.period is None or to_ms(intervals.start) > now:
-        return 0
-    holding = intervals.index_at(from_ms(now))
-    index = holding if component.is_due_at_end else holding + 1
-    if intervals.count is not None:
-        index = min(index, intervals.count)
-    if intervals.end is not None:
-        index = min(index, intervals.first_from(intervals.end))
-    return max(index, 0)
+    return Timing(component.intervals, component.is_due_at_end).due_count(from_ms(now))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from penstock.clock import from_ms, to_field, to_ms
+from penstock.clock import from_ms, to_field
 from penstock.definition.model import FieldValue, PipelineObject, Ref, is_secret
-from penstock.definition.period import Intervals
 from penstock.definition.scope import Entry
 from penstock.definition.slots import Catalogue, slots_of
 from penstock.engine.plan import Plan
@@ -14,7 +14,6 @@ from penstock.engine.turn import Turn
 from penstock.expressions import ExpressionError, NotYet, Value, to_text
 from penstock.store.rows import Attempt, Instance
 
-LINKED = ("input", "output", "dependsOn", "runsOn")
 NOT_CARRIED = (
     "parent",
     "schedule",
@@ -59,8 +58,11 @@ def runtime_fields(plan: Plan, instance: Instance) -> dict[str, Value]:
 
 def instance_entries(turn: Turn, plan: Plan, instance: Instance) -> dict[str, Entry]:
     """What is known of an instance and of the instances that it is linked with."""
-    entries: dict[str, Entry] = {}
-    refs = _linked(plan, instance, entries)
+    refs, entries = plan.timetable.links(
+        instance.component, from_ms(instance.scheduled_start), from_ms(instance.scheduled_end)
+    )
+    known: dict[str, Value] = {"@pipelineId": plan.pipeline_id, "@version": str(plan.activation.version)}
+    entries = {key: replace(entry, runtime={**known, **entry.runtime}) for key, entry in entries.items()}
     node: str | None = None
     if instance.node:
         node = plan.instance_id(instance.node, "", to_field(from_ms(instance.scheduled_start)))
@@ -69,43 +71,6 @@ def instance_entries(turn: Turn, plan: Plan, instance: Instance) -> dict[str, En
             entries |= instance_entries(turn, plan, owner)
     entries[instance.instance_id] = Entry(instance.component, runtime_fields(plan, instance), refs, node)
     return entries
-
-
-def _linked(plan: Plan, instance: Instance, entries: dict[str, Entry]) -> dict[str, tuple[str, ...]]:
-    start, end = from_ms(instance.scheduled_start), from_ms(instance.scheduled_end)
-    refs: dict[str, tuple[str, ...]] = {}
-    obj = plan.resolved.objects.get(instance.component)
-    for slot in LINKED:
-        found: list[str] = []
-        for target in obj.refs(slot) if obj is not None else ():
-            component = plan.components.get(target)
-            if component is None:
-                found.append(target)
-                continue
-            starts = component.intervals.serving(start, end)
-            if component.family == "Resource":
-                starts = starts[:1]
-            for its_start in starts:
-                key = plan.instance_id(target, "", to_field(its_start))
-                its_end = _end(component.intervals, to_ms(its_start))
-                entries[key] = Entry(
-                    target,
-                    {
-                        "@pipelineId": plan.pipeline_id,
-                        "@scheduledStartTime": its_start,
-                        "@scheduledEndTime": from_ms(its_end),
-                        "@version": str(plan.activation.version),
-                    },
-                )
-                found.append(key)
-        if found:
-            refs[slot] = tuple(dict.fromkeys(found))
-    return refs
-
-
-def _end(intervals: Intervals, start: int) -> int:
-    interval = intervals.at(intervals.index_at(from_ms(start)))
-    return to_ms(interval[1]) if interval is not None else start
 
 
 def task_objects(

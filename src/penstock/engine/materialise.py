@@ -6,7 +6,7 @@ from datetime import datetime
 
 from penstock.clock import from_ms, ms_to_field, to_ms
 from penstock.engine.dependencies import consumers_at, is_met
-from penstock.engine.plan import Component, Plan, holding
+from penstock.engine.plan import Component, Plan
 from penstock.engine.skipping import MOST_SKIPPED_AT_ONCE, is_skipped, skip
 from penstock.engine.turn import Turn
 from penstock.store.rows import Activation, ComponentState, read
@@ -175,7 +175,7 @@ def _add_served(turn: Turn, plan: Plan, resource: Component, instance_id: str, s
         is_first = resource.intervals.at(0) == (start, end)
         index = 0 if is_first else served.intervals.first_from(start)
         while (interval := served.intervals.at(index)) is not None and interval[0] < end:
-            if holding(resource.intervals, interval[0]) == start:
+            if resource.intervals.holding(interval[0]) == start:
                 _add_dependency(turn, plan, instance_id, "served", name, "", interval[0])
             index += 1
 

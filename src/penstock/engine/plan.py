@@ -6,7 +6,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from penstock.clock import from_ms
@@ -14,9 +14,10 @@ from penstock.definition.conversion import convert_text
 from penstock.definition.dependencies import component_graph
 from penstock.definition.file_form import definition_of
 from penstock.definition.model import PipelineObject, Values
-from penstock.definition.period import Intervals, Period, parse_date_time
+from penstock.definition.period import Intervals, Period
 from penstock.definition.resolve import Resolved, resolve
 from penstock.definition.slots import Catalogue, slots_of
+from penstock.definition.timetable import Timetable, Timing, make_timetable
 from penstock.settings import EngineSettings
 from penstock.store.database import Transaction
 from penstock.store.rows import Activation, Instance, Pipeline, read
@@ -64,34 +65,17 @@ class Plan:
     resolved: Resolved
     is_on_demand: bool
     components: Mapping[str, Component]
-    nodes_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    timetable: Timetable
 
     def instance_id(self, component: str, node: str, start: str) -> str:
-        """`@Component_start`; a precondition of several objects has the object's id in between."""
-        if node and len(self.nodes_of.get(component, ())) > 1:
-            return f"@{component}_{node}_{start}"
-        return f"@{component}_{start}"
+        """The id of an instance by its component and the field form of its start."""
+        return self.timetable.instance_id(component, node, start)
 
     def resource_start(self, component: Component, start: datetime) -> datetime | None:
         """The start of the resource instance that serves an instance with this start."""
         if component.resource is None or component.resource not in self.components:
             return None
-        return holding(self.components[component.resource].intervals, start)
-
-
-def holding(intervals: Intervals, moment: datetime) -> datetime:
-    """The start of the interval that holds the moment; the first or the last one where none does."""
-    if intervals.period is None:
-        return intervals.start
-    index = max(0, intervals.index_at(moment))
-    if (interval := intervals.at(index)) is not None:
-        return interval[0]
-    low, high = 0, index
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if intervals.at(middle) is not None else (low, middle)
-    last = intervals.at(low)
-    return last[0] if last else intervals.start
+        return self.components[component.resource].intervals.holding(start)
 
 
 def make_plan(
@@ -101,6 +85,10 @@ def make_plan(
     resolved, _ = resolve(definition_of(json.loads(body)), values_of(activation))
     on_demand = resolved.is_on_demand
     graph = component_graph(resolved, catalogue)
+    scheduled_at = from_ms(activation.scheduled_at)
+    first = activation.activated_at if pipeline.first_activated_at is None else pipeline.first_activated_at
+    timetable = make_timetable(resolved, catalogue, scheduled_at, from_ms(first))
+    once = Timing(Intervals(scheduled_at, None), is_due_at_end=False)
     objects = resolved.objects
     classes = {identity: catalogue.find(obj.text("type")) for identity, obj in objects.items()}
     families = {identity: cls.family if cls else "" for identity, cls in classes.items()}
@@ -109,19 +97,15 @@ def make_plan(
         if families[identity] not in ("Activity", "DataNode", "Precondition", "Resource"):
             continue
         read_slot = _Reader(obj, catalogue)
-        if families[identity] == "Precondition":
-            intervals = Intervals(from_ms(activation.scheduled_at), None)
-        else:
-            intervals = _intervals(pipeline, activation, resolved, obj, on_demand)
-        schedule_type = str(read_slot("scheduleType") or "timeseries")
+        timing = timetable.timings.get(identity, once)  # a precondition has the interval of the object that has it
         default_retries = RESOURCE_RETRIES if families[identity] == "Resource" else settings.maximum_retries
         retry_delay = read_slot.given("retryDelay")
         runs_on = next((ref for ref in obj.refs("runsOn") if families.get(ref) == "Resource"), None)
         components[identity] = Component(
             id=identity,
             family=families[identity],
-            intervals=intervals,
-            is_due_at_end=schedule_type == "timeseries" and families[identity] != "Resource" and not on_demand,
+            intervals=timing.intervals,
+            is_due_at_end=timing.is_due_at_end,
             max_active=_max_active(read_slot, on_demand, settings),
             producers=graph.get(identity, ()),
             preconditions=tuple(ref for ref in obj.refs("precondition") if families.get(ref) == "Precondition"),
@@ -148,18 +132,7 @@ def make_plan(
             on_success=obj.refs("onSuccess"),
             on_late=obj.refs("onLateAction"),
         )
-    nodes: dict[str, list[str]] = {}
-    for component in components.values():
-        for precondition in component.preconditions:
-            nodes.setdefault(precondition, []).append(component.id)
-    return Plan(
-        pipeline.pipeline_id,
-        activation,
-        resolved,
-        on_demand,
-        components,
-        {precondition: tuple(users) for precondition, users in nodes.items()},
-    )
+    return Plan(pipeline.pipeline_id, activation, resolved, on_demand, components, timetable)
 
 
 def values_of(activation: Activation) -> Values:
@@ -204,27 +177,6 @@ def _period(value: object) -> Period | None:
 
 def _milliseconds(value: object) -> int:
     return int(value.length().total_seconds() * 1000) if isinstance(value, Period) else 0
-
-
-def _intervals(
-    pipeline: Pipeline, activation: Activation, resolved: Resolved, obj: PipelineObject, on_demand: bool
-) -> Intervals:
-    schedule = next((resolved.objects.get(ref) for ref in obj.refs("schedule")), None)
-    if on_demand or schedule is None:
-        return Intervals(from_ms(activation.scheduled_at), None)
-    start_text, end_text = schedule.text("startDateTime"), schedule.text("endDateTime")
-    if start_text is not None:
-        start = parse_date_time(start_text)
-    else:
-        first = pipeline.first_activated_at if pipeline.first_activated_at is not None else activation.activated_at
-        start = from_ms(first).replace(microsecond=0)
-    occurrences = schedule.text("occurrences")
-    return Intervals(
-        start,
-        Period.parse(schedule.text("period") or ""),
-        parse_date_time(end_text) if end_text else None,
-        int(occurrences) if occurrences else None,
-    )
 
 
 class Plans:
