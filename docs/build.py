@@ -11,13 +11,24 @@ import click
 
 from penstock.__main__ import make_task_runner, start_service
 from penstock.cli.commands import make_commands
-from penstock.definition.slots import Declared, Slot, slots_of
+from penstock.cli.explain import default_of, kind_of
+from penstock.definition.slots import Slot, slots_of
 from penstock.engine.status import ENDED, TRANSITIONS
 from penstock.expressions import FUNCTIONS
 from penstock.objects import load_catalogue
 
 DOCS = Path(__file__).parent
-FAMILIES = ("Activity", "DataNode", "Precondition", "Resource", "Database", "DataFormat", "Action", "Schedule")
+FAMILIES = (
+    "Activity",
+    "DataNode",
+    "Precondition",
+    "Resource",
+    "Database",
+    "DataFormat",
+    "Action",
+    "Schedule",
+    "Utility",
+)
 MADE = "<!-- Made by docs/build.py; edit the declarations, not this page. -->"
 
 
@@ -50,8 +61,9 @@ def types() -> Iterator[str]:
     yield "# Object types"
     yield MADE
     yield (
-        "Every type that runs here, with its own fields; the fields that a whole family shares stand at the family.\n"
-        "`*` marks a field that must be given; of the fields of a group one must be given."
+        "Every type, with its own fields; the fields that a whole family shares stand at the family.\n"
+        "`*` marks a field that must be given; of the fields of a group one must be given. Types marked *validates\n"
+        "only* are checked like all others, but cannot run yet: activation refuses them by name."
     )
     for family in FAMILIES:
         members = sorted(
@@ -62,38 +74,21 @@ def types() -> Iterator[str]:
         yield f"Fields of every type of this family:\n\n{_table(list(shared.values()))}"
         for cls in members:
             yield f"### {cls.type_name()}"
-            yield inspect.cleandoc(cls.__doc__ or "")
+            yield ("" if cls.is_built else "*Validates only.* ") + inspect.cleandoc(cls.__doc__ or "")
             own = [slot for slot in slots_of(cls).values() if slot != shared.get(slot.name)]
             if own:
                 yield _table(own)
-    yield "## Not built yet"
-    yield f"These types are known and refused by name: {', '.join(catalogue.not_built)}."
+            if cls.takes_any_field:
+                yield "AWS has not published its fields: any other field is accepted as it is."
 
 
 def _table(slots: list[Slot]) -> str:
     rows = ["| field | kind | default | what it is |", "|---|---|---|---|"]
     for slot in slots:
         name = f"`{slot.name}`{' *' if slot.required else ''}{f' (one of: {slot.one_of})' if slot.one_of else ''}"
-        default = "" if slot.default in (None, []) else f"`{_shown(slot.default)}`"
-        rows.append(f"| {name} | {_kind(slot)} | {default} | {slot.doc.replace('|', chr(92) + '|')} |")
+        default = f"`{default_of(slot)}`" if default_of(slot) else ""
+        rows.append(f"| {name} | {kind_of(slot)} | {default.encode('unicode_escape').decode()} | {slot.doc} |")
     return "\n".join(rows)
-
-
-def _shown(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else repr(default).strip("'")
-
-
-def _kind(slot: Slot) -> str:
-    kind = slot.kind
-    if slot.kind == "enum":
-        kind = " or ".join(slot.choices)
-    elif slot.kind == "ref":
-        kind = "reference to " + " or ".join(_target(target) for target in slot.targets)
-    return f"{kind}, several" if slot.many else kind
-
-
-def _target(target: type[Declared]) -> str:
-    return "any object" if target is Declared else target.type_name()
 
 
 def functions() -> Iterator[str]:
@@ -113,12 +108,12 @@ def commands() -> Iterator[str]:
     yield from _help(make_commands(start_service, make_task_runner), "penstock")
 
 
-def _help(command: click.Command, path: str) -> Iterator[str]:
-    context = click.Context(command, info_name=path, max_content_width=100)
+def _help(command: click.Command, path: str, parent: click.Context | None = None) -> Iterator[str]:
+    context = click.Context(command, parent, info_name=path.rsplit(" ", 1)[-1], **command.context_settings)
     yield f"## {path}\n\n```\n{command.get_help(context)}\n```"
     if isinstance(command, click.Group):
         for name in sorted(command.commands):
-            yield from _help(command.commands[name], f"{path} {name}")
+            yield from _help(command.commands[name], f"{path} {name}", context)
 
 
 PAGES = {

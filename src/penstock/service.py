@@ -9,7 +9,9 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
@@ -20,7 +22,9 @@ from penstock.cli.credentials import FILE, NoCredentials, data_pipeline_client, 
 from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
 from penstock.engine.engine import Engine
-from penstock.engine.recovery import recover
+from penstock.engine.plan import SYSTEM_GROUP
+from penstock.engine.recovery import end_run, recover, release
+from penstock.locks import HeldFile, hold, hold_abandoned
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment
 from penstock.runner.place import LOOPBACK, Place
@@ -30,6 +34,9 @@ from penstock.store.database import StoreError, open_store
 from penstock.store.secrets import MasterKeyError, Secrets
 from penstock.wire.sigv4 import Credentials
 
+LOG = logging.getLogger(__name__)
+SERVERS, RUNS = "servers", "runs"  # folders of the data directory with a held file for each process
+RUN = "run:"  # what the owners of runs' pipelines begin with
 SYSTEM_TASKS = 4
 START_SECONDS = 20.0
 REGION = "us-east-1"
@@ -42,41 +49,61 @@ class EmbeddedService:
     def __init__(self, options: ServiceOptions) -> None:
         self.options = options
         self._check_host()
-        self.owner = f"run:{uuid.uuid4()}" if options.is_run else ""
+        self._held: list[HeldFile] = []
+        self._opened = ExitStack()
+        try:
+            self._start()
+        except BaseException:
+            self._opened.close()
+            for file in self._held:
+                file.let_go()
+            raise
+
+    def _start(self) -> None:
+        options = self.options
         try:
             self.settings = _settings(options)
             self._socket = _listen(options.host, options.port)
+            self._opened.callback(self._socket.close)
             self._make_data_dir()
+            self.name = self._hold_name()
+            self.owner = RUN + self.name if options.is_run else ""
             store = open_store(options.store, options.data_dir)
-            self.engine = Engine(
-                store, load_catalogue(), SystemClock(), self.settings, Secrets(options.data_dir), self.owner
-            )
+            self._opened.callback(store.close)
+            secrets = Secrets(options.data_dir)
+            secrets.tie(store)
+            self.engine = Engine(store, load_catalogue(), SystemClock(), self.settings, secrets, self.owner)
             self.credentials = self._own_key() if options.is_run else self._shared_key()
-            system = self._add_key("system", "the service's own runner")
         except (SettingsError, StoreError, MasterKeyError, NoCredentials) as error:
             raise ServiceNotStarted(str(error)) from error
         host, port = self._socket.getsockname()[:2]
         self.endpoint = f"http://{host}:{port}"
         self._serve()
-        recover(self.engine)
+        self._end_killed_runs()
+        self._recover()
         self._loop = threading.Thread(target=self.engine.loop, name="engine", daemon=True)
         self._loop.start()
         self._runners: list[Runner] = []
         if options.has_runner:
-            self._start_runner(system, ["penstock:system"], SYSTEM_TASKS)
+            system = self._add_key("system", self.name)
+            self._start_runner(system, [SYSTEM_GROUP], SYSTEM_TASKS, hostname=self.name)
 
     def start_runner(self, pipeline_id: str, groups: list[str]) -> None:
         """Start a task runner for worker groups of one pipeline; its key reaches no other."""
         self._start_runner(self._add_key("runner", pipeline_id, pipeline_id), groups, 2)
 
-    def _start_runner(self, credentials: Credentials, groups: list[str], tasks: int) -> None:
+    def _start_runner(
+        self, credentials: Credentials, groups: list[str], tasks: int, hostname: str | None = None
+    ) -> None:
         place = Place(
             endpoint=self.endpoint,
             data_dir=self.options.data_dir.absolute(),
             storage=LocalFolder(self.options.data_dir.absolute() / "s3"),
             environment=clean_environment(),
+            clock=self.engine.clock,
             settings=self.settings,
             config=self.options.config,
+            hostname=hostname or socket.gethostname(),
         )
         runner = Runner(
             partial(data_pipeline_client, self.endpoint, credentials),
@@ -108,13 +135,16 @@ class EmbeddedService:
             self._server_thread.join(START_SECONDS)
         self.engine.stop()
         self._loop.join(START_SECONDS)
-        with self.engine.store.transaction() as tx:
-            tx.execute("delete_system_key", access_key=self._system_key)
-            if self.owner:
-                tx.execute("delete_keys_of_owner", owner=self.owner)
-                tx.execute("release_attempts", owner=self.owner)
-                tx.execute("release_pipelines", owner=self.owner)
+        if self.owner:
+            release(self.engine, self.owner)
+        else:
+            self._delete_system_keys(self.name)
         self.engine.store.close()
+        for file in self._held:
+            if self.owner:
+                file.remove()
+            else:
+                file.let_go()
 
     def kill(self) -> None:
         """End the commands of all tasks at once; resources' runners read the end of their pipe and follow."""
@@ -141,10 +171,64 @@ class EmbeddedService:
                 " PENSTOCK_DATA_DIR, or change its owner."
             ) from error
 
+    def _hold_name(self) -> str:
+        """The name by which the store knows this process, held as a file of the data directory while it lives.
+
+        A server takes a name that an earlier one has left, and with it that one's tasks; it takes none if it leaves
+        the service's own tasks to others. A run's name is always new.
+        """
+        try:
+            if self.options.is_run:
+                return self._hold_new(RUNS, str(uuid.uuid4()))
+            if not self.options.has_runner:
+                return ""
+            self._held = hold_abandoned(self.options.data_dir / SERVERS)
+            return self._held[0].name if self._held else self._hold_new(SERVERS, _server_name())
+        except OSError as error:
+            raise ServiceNotStarted(
+                f"The data directory {self.options.data_dir} takes no locks: {error.strerror}."
+                " Give one on a local disk with --data-dir or PENSTOCK_DATA_DIR."
+            ) from error
+
+    def _hold_new(self, folder: str, name: str) -> str:
+        path = self.options.data_dir / folder / name
+        path.parent.mkdir(exist_ok=True)
+        held = hold(path)
+        assert held is not None, "nobody else knows the name"
+        self._held.append(held)
+        return name
+
+    def _recover(self) -> None:
+        """Take over what servers of this data directory held that have ended; their names are not needed any more."""
+        if self.options.is_run:
+            return
+        for file in list(self._held):
+            self._delete_system_keys(file.name)
+            recover(self.engine, file.name)
+            if file.name != self.name:
+                file.remove()
+                self._held.remove(file)
+
+    def _delete_system_keys(self, name: str) -> None:
+        with self.engine.turn() as turn:
+            turn.tx.execute("delete_system_keys", name=name)
+
+    def _end_killed_runs(self) -> None:
+        """Deactivate the pipelines of runs that were killed; they belong to servers from now on."""
+        if self.options.store is not None:  # runs are in the data directory's own store
+            return
+        for file in hold_abandoned(self.options.data_dir / RUNS):
+            try:
+                for pipeline_id in end_run(self.engine, RUN + file.name):
+                    LOG.warning("The `penstock run` of %s was killed. The pipeline is deactivated.", pipeline_id)
+            except Exception:  # it must not keep the service from starting; the next start tries again
+                LOG.exception("What the killed run %s has left could not be ended", file.name)
+                file.let_go()
+            else:
+                file.remove()
+
     def _add_key(self, role: str, name: str, pipeline_id: str | None = None) -> Credentials:
         access_key, secret = new_key()
-        if role == "system":
-            self._system_key = access_key
         self._insert_key(access_key, secret, role, name, pipeline_id)
         return Credentials(access_key, secret)
 
@@ -171,6 +255,7 @@ class EmbeddedService:
         found = read_credentials(path)
         if found is not None:
             self._insert_key(found.access_key, found.secret_key, "admin", "first key", None)  # unless it is there
+            self._check_shared_key(path, found)
             return found
         made = self._add_key("admin", "first key")
         text = (
@@ -182,6 +267,22 @@ class EmbeddedService:
             os.fchmod(descriptor, 0o600)  # it may have been there with another mode
             stream.write(text)
         return made
+
+    def _check_shared_key(self, path: Path, found: Credentials) -> None:
+        """Whoever is told to use the file must be let in by the store."""
+        with self.engine.store.snapshot() as tx:
+            row = tx.one("key_by_id", access_key=found.access_key)
+        assert row is not None
+        if row["revoked_at"] is not None:
+            problem = "was revoked"
+        elif self.engine.secrets.reveal(row["secret"]) != found.secret_key:
+            problem = "has another secret in the store"
+        else:
+            return
+        raise ServiceNotStarted(
+            f"The key {found.access_key} of {path} {problem}, so nobody could use it. Correct the file, or move it"
+            " away: the next start makes a new key."
+        )
 
     def _serve(self) -> None:
         self.application = Application(self.engine)
@@ -205,6 +306,11 @@ class EmbeddedService:
             if not self._server_thread.is_alive() or time.monotonic() > deadline:
                 raise ServiceNotStarted("The server did not start; its log says why.")
             time.sleep(0.005)
+
+
+def _server_name() -> str:
+    """A new name, by which people see where a task ran."""
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"
 
 
 def _settings(options: ServiceOptions) -> Settings:

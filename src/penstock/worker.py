@@ -6,6 +6,7 @@ from functools import partial
 
 from penstock.cli.composition import RunnerNotStarted, RunnerOptions
 from penstock.cli.credentials import NoCredentials, data_pipeline_client, find_credentials
+from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment, own_environment
@@ -26,6 +27,7 @@ def make_task_runner(options: RunnerOptions) -> Runner:
             data_dir=folder,
             storage=LocalFolder(folder / "s3") if has_storage else NoStorage(),
             environment=clean_environment() if options.is_embedded else own_environment(),
+            clock=SystemClock(),
             settings=load_settings(options.config),
             config=options.config,
         )

@@ -370,3 +370,31 @@ def test_our_own_operations_preview_intervals_and_show_events_and_progress(api: 
     assert progress["counts"] == [{"family": "Activity", "status": "WAITING_FOR_RUNNER", "count": 4}]
     with pytest.raises(ServiceError, match="PipelineNotFoundException"):
         api.own.call("DescribeProgress", pipelineId="df-unknown")
+
+
+@pytest.mark.parametrize("sphere", ["INSTANCE", "ATTEMPT"])
+def test_what_ends_between_two_pages_is_neither_left_out_nor_shown_twice(api: Api, group: str, sphere: str):
+    pipeline_id = api.activated(ON_DEMAND, *(shell(f"A{number}", group) for number in range(130)))
+    whole = api.boto.get_paginator("query_objects").paginate(pipelineId=pipeline_id, sphere=sphere, limit=50)
+    pages = [page["ids"] for page in whole]
+    assert [len(ids) for ids in pages] == [50, 50, 30]
+    ids = [identity for page in pages for identity in page]
+    assert len(set(ids)) == 130
+    waiting = {"fieldName": "@status", "operator": {"type": "EQ", "values": ["WAITING_FOR_RUNNER"]}}
+    query = {"pipelineId": pipeline_id, "sphere": sphere, "query": {"selectors": [waiting]}, "limit": 50}
+    first = api.boto.query_objects(**query)
+    for _ in range(20):
+        api.boto.set_task_status(taskId=api.poll(group)["taskId"], taskStatus="FINISHED")
+    second = api.boto.query_objects(**query, marker=first["marker"])
+    third = api.boto.query_objects(**query, marker=second["marker"])
+    assert first["ids"] == ids[:50]
+    left = [identity for identity in ids[50:] if api.fields(pipeline_id, identity)["@status"] == "WAITING_FOR_RUNNER"]
+    assert second["ids"] + third["ids"] == left
+    assert not third["hasMoreResults"]
+
+
+@pytest.mark.parametrize("sphere", ["COMPONENT", "INSTANCE", "ATTEMPT"])
+def test_a_marker_that_no_query_gave_is_refused(api: Api, group: str, sphere: str):
+    pipeline_id = api.activated(ON_DEMAND, shell("A", group))
+    with pytest.raises(api.boto.exceptions.InvalidRequestException, match="The marker '@nobody' is not one"):
+        api.boto.query_objects(pipelineId=pipeline_id, sphere=sphere, marker="@nobody")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -126,26 +125,6 @@ class Shell:
             if running.process.poll() is None:
                 running.process.kill()
             running.end()
-
-
-def ended(pid: int, within: float = 20) -> bool:
-    """Whether the process ends within some seconds; one that only waits to be collected by its parent has ended."""
-    if not hasattr(os, "pidfd_open"):  # outside Linux
-        deadline = time.monotonic() + within
-        while time.monotonic() < deadline:
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return True
-        return False
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], within)[0])
-    finally:
-        os.close(descriptor)
 
 
 @dataclass

@@ -124,6 +124,14 @@ def test_one_activity_of_one_interval_runs_alone(shell: Shell) -> None:
     [
         ("Secnd", "'Secnd' is no activity. Did you mean 'Second'?"),
         ("Daily", "'Daily' is no activity. Activities are Second."),
+        (
+            "Second@2025-01-02T05:00:00",
+            "no interval that starts at 2025-01-02T05:00:00. One starts at 2025-01-02T00:00:00.",
+        ),
+        (
+            "Second@2029-01-02T00:00:00",
+            "no interval that starts at 2029-01-02T00:00:00. One starts at 2025-01-02T00:00:00.",
+        ),
         ("Second@noon", "The start 'noon' is wrong: a date-time is written yyyy-MM-ddTHH:mm:ss, in UTC."),
     ],
 )

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from penstock_command import PENSTOCK, Running, Shell, ended
+from penstock_command import PENSTOCK, Running, Shell
+
+from processes import ended
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DEMANDED = {"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "cascade", "workerGroup": "here"}
@@ -363,3 +365,54 @@ def test_secrets_are_shown_neither_in_json_nor_in_progress_nor_in_logs(shell: Sh
     kept = [path for path in (shell.folder / ".penstock").rglob("*") if path.is_file()]
     assert kept
     assert not [path for path in kept if b"hunter2" in path.read_bytes()]
+
+
+def test_a_value_that_nothing_asks_for_is_refused(shell: Shell) -> None:
+    run = shell.run("run", EXAMPLES / "hello/pipeline.json", "--parameter", "myNmae=Ada", "--data-dir", shell.data)
+    assert run.status == 2
+    assert "error: myNmae.values: There is no parameter 'myNmae'. Did you mean 'myName'?" in run.err
+    assert not shell.data.exists()
+
+
+def test_warnings_that_matter_here_are_printed_and_advice_for_aws_is_not(shell: Shell) -> None:
+    path = shell.write(
+        definition(
+            shell_activity("true", input={"ref": "Data"}),
+            {"id": "Data", "type": "S3DataNode", "filePath": "/tmp/x"},
+            failureAndRerunMode="none",
+        )
+    )
+    run = shell.run("run", path, "--data-dir", shell.data)
+    assert "warning: Data.filePath: 'filePath' will not work: '/tmp/x' is not the URI of an S3 object." in run.err
+    assert "recommended" not in run.err
+
+
+def test_a_database_in_the_settings_that_the_definition_does_not_name_is_pointed_out(shell: Shell) -> None:
+    (shell.folder / "p.toml").write_text('[databases."jdbc:sqlite:flihgts.db"]\nurl = "jdbc:sqlite:x"\n')
+    run = shell.run("run", EXAMPLES / "flights/pipeline.json", "--only", "CreateTables", "--config", "p.toml")
+    assert (
+        "warning: The settings map the database 'jdbc:sqlite:flihgts.db', which the definition does not name."
+        " Did you mean 'jdbc:sqlite:flights.db'?" in run.err
+    )
+
+
+def test_a_mistake_of_the_users_is_told_without_a_stack_trace(shell: Shell) -> None:
+    base = {
+        "id": "Base",
+        "type": "JdbcDatabase",
+        "connectionString": "jdbc:sqlite:x",
+        "jdbcDriverClass": "x",
+        "username": "u",
+        "*password": "a password",
+    }
+    work = {
+        "id": "Work",
+        "type": "SqlActivity",
+        "database": {"ref": "Base"},
+        "script": "selec 1",
+        "maximumRetries": "0",
+    }
+    run = shell.run("run", shell.write(definition(base, work)), "--data-dir", shell.data)
+    assert run.status == 1
+    assert "selec" in run.err
+    assert "Traceback" not in run.err + "".join(p.read_text() for p in (shell.data / "logs").rglob("Activity.log"))

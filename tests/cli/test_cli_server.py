@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from penstock_command import Server, Shell, ended
+from penstock_command import Server, Shell
 
 from penstock.definition.api_form import definition_to_api
 from penstock.definition.file_form import definition_of
+from processes import ended
 
 Start = Callable[..., Server]
 DEFAULT = {"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "cascade"}
@@ -311,3 +312,17 @@ def test_without_a_server_the_commands_say_where_they_looked(shell: Shell) -> No
     runner = shell.run("runner", "--worker-group", "g", "--endpoint", "nonsense", environment=own)
     assert runner.status == 1
     assert "'nonsense' is not a URL" in runner.err
+
+
+def test_a_runner_of_a_nameless_worker_group_is_refused(shell: Shell) -> None:
+    run = shell.run("runner", "--worker-group", "")
+    assert run.status == 1
+    assert run.err == "penstock: The name of a worker group is empty.\n"
+
+
+def test_the_store_can_be_named_in_the_environment(shell: Shell) -> None:
+    environment = {"PENSTOCK_STORE": "mysql://user:geheim@host/x"}
+    done = shell.run("server", "--port", 0, "--data-dir", shell.data, environment=environment)
+    assert done.status == 1
+    assert "A store of the kind 'mysql' is not known" in done.err
+    assert "geheim" not in done.err

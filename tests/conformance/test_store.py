@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ VALUES: dict[str, Any] = {
     "created_at": 1000,
     "created_by": "me",
     "creator": "me",
+    "deliveries": 0,
     "description": "text",
     "detail": "text",
     "due_at": 5000,
@@ -82,9 +84,7 @@ VALUES: dict[str, Any] = {
     "producer": "B",
     "producer_node": "",
     "producer_start": 0,
-    "reason": "because",
     "role": "runner",
-    "runner_id": "r1",
     "scheduled_at": 1000,
     "scheduled_end": 1000,
     "scheduled_start": 0,
@@ -104,6 +104,7 @@ VALUES: dict[str, Any] = {
     "value": "data",
     "verb": "finish",
     "version": 1,
+    "was_deactivated": 0,
     "worker_group": "work",
 }
 NULLABLE = (
@@ -133,7 +134,6 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "move_attempt": {"from_status": "WAITING_FOR_RUNNER", "due_at": None},
     "move_instance": {"to_status": "FINISHED"},
     "move_pipeline": {"from_status": "SCHEDULED"},
-    "upsert_runner": {"worker_group": "work"},
 }
 NAMES = sorted(queries("sqlite"))
 
@@ -434,7 +434,7 @@ def test_a_store_takes_up_again_after_its_connections_were_cut(postgresql_url: s
 
 
 # What may look at a whole history: none of it is asked for each task.
-WHOLE = ("attempts_of", "deactivated_instances", "instances_of", "keys", "release_attempts", "release_pipelines")
+WHOLE = ("deactivated_instances", "keys", "pipelines_of_owner", "release_attempts", "release_pipelines")
 
 
 def test_no_query_of_a_tasks_way_looks_at_the_history(tmp_path: Path) -> None:
@@ -516,3 +516,71 @@ def test_processes_on_one_file_neither_corrupt_it_nor_lock_each_other_out(tmp_pa
     assert isinstance(store, SqliteStore)
     assert store._writer.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
     store.close()
+
+
+def test_a_reader_waits_for_no_writer(store: Store) -> None:
+    with store.transaction():
+        in_threads(lambda: read_keys(store))  # it ends before the writer does
+
+
+def test_a_reader_does_not_wait_while_a_writer_waits_for_another_process(tmp_path: Path) -> None:
+    store = open_store(None, tmp_path)
+    assert isinstance(store, SqliteStore)
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        begun, ended = threading.Event(), threading.Event()
+        connection = store._writer
+
+        class Writer:
+            """Tells when the writer begins to wait."""
+
+            def __getattr__(self, name: str) -> Any:
+                begun.set()
+                return getattr(connection, name)
+
+        store._writer = Writer()  # type: ignore[assignment]
+
+        def write() -> None:
+            with store.transaction():
+                ended.set()
+
+        writing = threading.Thread(target=write)
+        writing.start()
+        assert begun.wait(30)
+        in_threads(lambda: read_keys(store))
+        assert not ended.is_set()
+        other.execute("ROLLBACK")
+        writing.join(30)
+    assert ended.is_set()
+    store.close()
+
+
+def read_keys(store: Store) -> None:
+    with store.snapshot() as tx:
+        tx.all("keys")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:geheim@geheim@127.0.0.1:1/geheim",
+        "postgresql://user:geheim/geheim@127.0.0.1:1/x",
+        "postgresql://user:ge#geheim@127.0.0.1:1/x",
+        'postgresql://user:x@geheim"geheim:1/x',
+        "postgresql://user:x@geheim'geheim:1/x",
+        "postgresql://user:%geheim@127.0.0.1:1/x",
+        "postgresql://user:x@[geheim:1/x",
+        "postgresql://127.0.0.1:1/x?geheim=geheim",
+        "postgresql://127.0.0.1:1/x?sslmode=geheim",
+    ],
+)
+def test_a_wrong_postgresql_url_is_refused_without_quoting_it(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="store on PostgreSQL") as refused:
+        open_store(url, tmp_path)
+    assert "geheim" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_a_refused_user_of_postgresql_is_told_why(postgresql_url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="database … does not exist"):
+        open_store(postgresql_url + "-none", tmp_path)

@@ -96,4 +96,4 @@ def test_a_printed_template_is_read_back_as_the_same_template(vector: dict[str, 
 
 
 def test_there_are_enough_vectors() -> None:
-    assert len(VECTORS) >= 120
+    assert len(VECTORS) >= 350

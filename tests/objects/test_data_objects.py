@@ -165,6 +165,20 @@ def test_a_manifest_can_only_be_read_by_redshift(shop: Any) -> None:
         copy(shop, manifest, file("O", "s3://c/out"))
 
 
+def test_a_node_with_an_address_of_its_own_needs_no_database(shop: Any) -> None:
+    shop.put("s3://b/in.csv", "1,a\n")
+    own = {"connectionString": "jdbc:sqlite:test.db", "username": "nobody", "*password": "nothing"}
+    target = {"id": "T", "type": "SqlDataNode", "table": "t", "createTableSql": CREATE, **own}
+    copy(shop, file("I", "s3://b/in.csv", dataFormat=ref("F")), target, CSV)
+    assert rows(shop) == [(1, "a")]
+
+
+def test_the_settings_can_map_the_address_of_a_node_to_another(shop: Any) -> None:
+    shop.databases["jdbc:mysql://host:3306/d"] = DatabaseSetting("sqlite:test.db")
+    node = {"id": "T", "type": "SqlDataNode", "table": "t", "connectionString": "jdbc:mysql://host:3306/d"}
+    assert shop.object(node).side(shop.work()).address.database.endswith("databases/test.db")
+
+
 def test_a_table_without_a_database_is_named(shop: Any) -> None:
     shop.put("s3://b/1", "1")
     bare = {"id": "T", "type": "SqlDataNode", "table": "t"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,26 +14,7 @@ from penstock.objects.work import WorkFailed, WorkStopped
 from penstock.runner import commands
 from penstock.runner.commands import Stop, clean_environment, execute, own_environment
 from penstock.runner.masking import Masking
-
-
-def ended(pid: int, within: float = 20) -> bool:
-    """Whether the process ends within some seconds; one that only waits to be collected by its parent has ended."""
-    if not hasattr(os, "pidfd_open"):  # outside Linux
-        deadline = time.monotonic() + within
-        while time.monotonic() < deadline:
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return True
-        return False
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], within)[0])
-    finally:
-        os.close(descriptor)
+from processes import ended
 
 
 @pytest.fixture
@@ -43,10 +23,10 @@ def stop() -> Stop:
 
 
 @pytest.fixture
-def run(tmp_path: Path, stop: Stop) -> Callable[..., int]:
-    def run_script(script: str, secrets: tuple[str, ...] = ()) -> int:
+def start(tmp_path: Path, stop: Stop) -> Callable[..., int]:
+    def start_command(*arguments: str, secrets: tuple[str, ...] = ()) -> int:
         return execute(
-            ["/bin/sh", "-c", script],
+            arguments,
             environment={"PATH": os.environ["PATH"]},
             folder=tmp_path,
             stop=stop,
@@ -55,7 +35,12 @@ def run(tmp_path: Path, stop: Stop) -> Callable[..., int]:
             stderr=tmp_path / "StdError",
         )
 
-    return run_script
+    return start_command
+
+
+@pytest.fixture
+def run(start: Callable[..., int]) -> Callable[..., int]:
+    return lambda script, secrets=(): start("/bin/sh", "-c", script, secrets=secrets)
 
 
 @pytest.fixture
@@ -172,30 +157,14 @@ def test_a_background_process_that_holds_the_output_does_not_keep_the_command(
     assert (tmp_path / "StdOutput").read_text() == ("*****\n" if secrets else "hunter2\n")
 
 
-def test_a_program_that_is_not_there_fails_with_its_name(tmp_path: Path, stop: Stop) -> None:
+def test_a_program_that_is_not_there_fails_with_its_name(start: Callable[..., int]) -> None:
     with pytest.raises(WorkFailed, match=r"could not be started.*/nowhere/program"):
-        execute(
-            ["/nowhere/program"],
-            environment={},
-            folder=tmp_path,
-            stop=stop,
-            masking=Masking(()),
-            stdout=tmp_path / "o",
-            stderr=tmp_path / "e",
-        )
+        start("/nowhere/program")
 
 
-def test_an_argument_with_a_null_byte_fails_the_attempt(tmp_path: Path, stop: Stop) -> None:
+def test_an_argument_with_a_null_byte_fails_the_attempt(start: Callable[..., int]) -> None:
     with pytest.raises(WorkFailed, match="null byte"):
-        execute(
-            ["/bin/echo", "a\0b"],
-            environment={},
-            folder=tmp_path,
-            stop=stop,
-            masking=Masking(()),
-            stdout=tmp_path / "o",
-            stderr=tmp_path / "e",
-        )
+        start("/bin/echo", "a\0b")
 
 
 def test_embedded_commands_see_where_programs_are_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

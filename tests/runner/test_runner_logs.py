@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.clock import SystemClock
 from penstock.data.file_names import file_name
 from penstock.data.local_folder import LocalFolder
+from penstock.runner import logs as logs_module
 from penstock.runner.logs import AttemptLogs, log_uri
 from penstock.runner.masking import Masking
 
@@ -24,7 +28,8 @@ def storage(tmp_path: Path) -> LocalFolder:
 
 @pytest.fixture
 def logs(tmp_path: Path, storage: LocalFolder) -> AttemptLogs:
-    return AttemptLogs(tmp_path / "logs", "s3://bucket/logs/df-1/A/@A/@A_1", storage, Masking(["hunter2"]))
+    uri = "s3://bucket/logs/df-1/A/@A/@A_1"
+    return AttemptLogs(tmp_path / "logs", uri, storage, Masking(["hunter2"]), SystemClock())
 
 
 def unpacked(storage: LocalFolder, name: str) -> bytes:
@@ -87,6 +92,80 @@ def test_logs_that_have_grown_are_sent_again(logs: AttemptLogs, storage: LocalFo
     logs.stdout.write_bytes(b"one two")
     logs.send()
     assert unpacked(storage, "StdOutput") == b"one two"
+
+
+class Stopwatch:
+    """Stands for the seconds that pass: only when a test says so, and while a log is sent."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def stopwatch(monkeypatch: pytest.MonkeyPatch, storage: LocalFolder) -> Stopwatch:
+    """Each file takes two seconds to send."""
+    stopwatch = Stopwatch()
+    create = storage.create
+
+    def slow_create(uri: str) -> Any:
+        stopwatch.seconds += 2
+        return create(uri)
+
+    monkeypatch.setattr(storage, "create", slow_create)
+    monkeypatch.setattr(logs_module, "monotonic", stopwatch)
+    return stopwatch
+
+
+def test_logs_that_take_long_to_send_rest_ten_times_as_long(
+    logs: AttemptLogs, storage: LocalFolder, stopwatch: Stopwatch
+) -> None:
+    logs.send_if_due()  # three files: six seconds
+    logs.stdout.write_bytes(b"one")
+    stopwatch.seconds += 59
+    logs.send_if_due()
+    assert unpacked(storage, "StdOutput") == b""
+    stopwatch.seconds += 1
+    logs.send_if_due()
+    assert unpacked(storage, "StdOutput") == b"one"
+
+
+def test_logs_whose_sending_fails_rest_as_well(
+    logs: AttemptLogs, storage: LocalFolder, stopwatch: Stopwatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(uri: str) -> Any:
+        stopwatch.seconds += 30
+        raise OSError("The storage is away.")
+
+    with monkeypatch.context() as away:
+        away.setattr(storage, "create", fail)
+        with pytest.raises(OSError, match="away"):
+            logs.send_if_due()
+        logs.send_if_due()  # not tried again
+    stopwatch.seconds += 300
+    logs.send_if_due()
+    assert unpacked(storage, "StdOutput") == b""
+
+
+def test_at_the_end_logs_are_sent_however_long_they_take(
+    logs: AttemptLogs, storage: LocalFolder, stopwatch: Stopwatch
+) -> None:
+    logs.send_if_due()
+    logs.stdout.write_bytes(b"the end")
+    logs.send()
+    assert unpacked(storage, "StdOutput") == b"the end"
+
+
+def test_the_times_of_activity_log_are_those_of_the_clock(tmp_path: Path, storage: LocalFolder) -> None:
+    class Noon:
+        def now(self) -> datetime:
+            return datetime(2013, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+
+    logs = AttemptLogs(tmp_path / "logs", None, storage, Masking(()), Noon())
+    logs.write("began")
+    assert (logs.folder / "Activity.log").read_text() == "2013-01-01T12:00:00.250000Z began\n"
 
 
 def test_activity_log_has_no_secrets(logs: AttemptLogs) -> None:

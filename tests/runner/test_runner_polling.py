@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import gc
+import gzip
+import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, ClassVar
 
 import pytest
 
+from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
+from penstock.definition.slots import Catalogue
 from penstock.objects import load_catalogue
+from penstock.objects.families import Resource
+from penstock.objects.work import Work
 from penstock.runner.commands import clean_environment
 from penstock.runner.place import Place
 from penstock.runner.runner import Pace, Runner
+from penstock.runner.task import Task
 from penstock.wire.client import ConnectionFailed
 from penstock.wire.errors import ServiceError
 
@@ -32,6 +42,7 @@ class Answers:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.seen: queue.Queue[str] = queue.Queue()
         self.closed = threading.Event()
+        self.on_call: dict[str, Callable[[], object]] = {}
         self._lock = threading.Lock()
 
     def will(self, operation: str, *answers: Any) -> None:
@@ -42,6 +53,7 @@ class Answers:
             self.calls.append((operation, parameters))
             prepared = self.prepared.get(operation)
             answer = prepared.pop(0) if prepared else None
+        self.on_call.get(operation, lambda: None)()
         self.seen.put(operation)
         if answer is None:
             if operation == "PollForTask":
@@ -73,6 +85,39 @@ class Reports(Answers):
         return super().call(operation, **parameters)
 
 
+class SlowStorage(LocalFolder):
+    """A storage on which everything that is written waits for the test."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.asked, self.open_gate = threading.Event(), threading.Event()
+
+    def create(self, uri: str) -> AbstractContextManager[BinaryIO]:
+        self.asked.set()
+        assert self.open_gate.wait(20)
+        return super().create(uri)
+
+
+class Machine(Resource):
+    """A resource that is there until the test ends it; it notes the thread that hosts it."""
+
+    threads: ClassVar[list[weakref.ref[threading.Thread]]] = []
+    begun: ClassVar[threading.Event]
+    over: ClassVar[threading.Event]
+
+    def run(self, work: Work) -> None:
+        self.threads.append(weakref.ref(threading.current_thread()))
+        self.begun.set()
+        assert self.over.wait(20)
+
+
+@pytest.fixture
+def machine() -> type[Machine]:
+    Machine.threads.clear()
+    Machine.begun, Machine.over = threading.Event(), threading.Event()
+    return Machine
+
+
 def task(command: str, **fields: str) -> dict[str, Any]:
     known = {"type": "ShellCommandActivity", "command": command, "@componentParent": "A", "@instanceParent": "@A_1"}
     entries = [{"key": key, "stringValue": value} for key, value in (known | fields).items()]
@@ -85,11 +130,15 @@ Make = Callable[..., tuple[Runner, Answers, Reports]]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def make_runner(group: str = "group", pace: Pace | None = None) -> tuple[Runner, Answers, Reports]:
+    def make_runner(
+        group: str = "group", pace: Pace | None = None, storage: LocalFolder | None = None
+    ) -> tuple[Runner, Answers, Reports]:
         polls, reports = Answers(), Reports()
         clients: list[Any] = [polls, reports]
-        place = Place("http://x", tmp_path, LocalFolder(tmp_path / "s3"), clean_environment(), hostname="here")
-        runner = Runner(lambda: clients.pop(0), load_catalogue(), place, [group], tasks=1, pace=pace)
+        storage = storage or LocalFolder(tmp_path / "s3")
+        place = Place("http://x", tmp_path, storage, clean_environment(), SystemClock(), hostname="here")
+        catalogue = Catalogue(load_catalogue().types | {"Machine": Machine})
+        runner = Runner(lambda: clients.pop(0), catalogue, place, [group], tasks=1, pace=pace)
         return runner, polls, reports
 
     return make_runner
@@ -198,6 +247,42 @@ def test_the_logs_are_sent_while_the_task_runs(make: Make, tmp_path: Path) -> No
     end(runner)
 
 
+def test_reports_keep_their_pace_while_logs_are_sent(make: Make, tmp_path: Path) -> None:
+    storage = SlowStorage(tmp_path / "s3")
+    runner, polls, reports = make(pace=Pace(report=0.05), storage=storage)
+    polls.will("PollForTask", task("exec sleep 600", pipelineLogUri="s3://bucket/logs"))
+    runner.start()
+    assert storage.asked.wait(20)
+    for _ in range(5):
+        reports.wait_for("ReportTaskProgress")
+    assert not storage.open_gate.is_set()
+    storage.open_gate.set()
+    end(runner)
+
+
+def test_the_end_of_a_task_is_told_after_its_whole_logs_are_there(make: Make, tmp_path: Path) -> None:
+    storage = SlowStorage(tmp_path / "s3")
+    runner, polls, reports = make(pace=Pace(report=0.05), storage=storage)
+    os.mkfifo(tmp_path / "go")
+    polls.will("PollForTask", task(f"cat {tmp_path / 'go'}", pipelineLogUri="s3://bucket/logs"))
+    there: list[bytes] = []
+
+    def read_logs() -> None:
+        for name in ("StdOutput", "Activity.log"):
+            with storage.open(f"s3://bucket/logs/df-1/A/@A_1/@A_1_Attempt=1/{name}.gz") as stream:
+                there.append(gzip.decompress(stream.read()))
+
+    reports.on_call["SetTaskStatus"] = read_logs
+    runner.start()
+    assert storage.asked.wait(20)  # the logs of the running task are being sent
+    (tmp_path / "go").write_text("all of it")
+    storage.open_gate.set()
+    reports.wait_for("SetTaskStatus")
+    end(runner)
+    assert there[0] == b"all of it"
+    assert there[1].endswith(b"Ended with FINISHED\n")
+
+
 def test_a_stopped_runner_ends_its_task_and_tells_that_it_failed(make: Make) -> None:
     runner, polls, reports = make(pace=Pace(report=0.05))
     polls.will("PollForTask", task("exec sleep 600"))
@@ -236,3 +321,99 @@ def test_the_runner_of_a_resource_ends_when_the_service_says_terminate(make: Mak
     runner.start()
     runner.join()
     assert reports.count("ReportTaskRunnerHeartbeat") == 1
+
+
+def test_a_runner_keeps_no_thread_of_a_resource_that_has_ended(make: Make, machine: type[Machine]) -> None:
+    runner, polls, reports = make()
+    machine.over.set()
+    polls.will("PollForTask", task("", type="Machine"), task("", type="Machine"))
+    runner.start()
+    for _ in range(2):
+        reports.wait_for("SetTaskStatus")
+    end(runner)
+    assert len(machine.threads) == 2
+    threads = [reference() for reference in machine.threads]
+    for thread in threads:
+        if thread is not None:
+            thread.join(20)
+    del thread, threads
+    gc.collect()
+    assert [reference() for reference in machine.threads] == [None, None]
+
+
+def test_a_runner_waits_for_a_resource_that_it_began_to_host_later(make: Make, machine: type[Machine]) -> None:
+    runner, polls, reports = make()
+    is_waiting, told = threading.Event(), threading.Event()
+    polls.on_call["PollForTask"] = lambda: is_waiting.wait(20)
+    polls.will("PollForTask", task("", type="Machine"), UNKNOWN_KEY)  # the second one ends the polls
+    reports.on_call["SetTaskStatus"] = told.set
+    runner.start()
+    joined = threading.Thread(target=runner.join, args=(is_waiting.set,), daemon=True)
+    joined.start()
+    assert machine.begun.wait(20)
+    assert polls.closed.wait(20)
+    machine.over.set()
+    joined.join(20)
+    assert told.is_set()
+
+
+def test_what_keeps_a_task_from_beginning_is_told_without_its_secrets(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner, polls, reports = make()
+    (tmp_path / "logs").write_text("this is no folder")
+    polls.will("PollForTask", task("true", **{"@componentParent": "hunter2", "*maskedValues": "hunter2"}))
+    runner.start()
+    told = reports.wait_for("SetTaskStatus")
+    end(runner)
+    assert "hunter2" not in told["errorMessage"] + caplog.text
+    assert "logs/df-1/*****/@A_1" in told["errorMessage"]
+    assert "logs/df-1/*****/@A_1" in caplog.text
+
+
+def test_of_a_task_that_cannot_be_read_only_the_kind_of_error_is_told(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner, polls, reports = make()
+    answer = task("true")
+    answer["taskObject"]["objects"]["@A_1_Attempt=1"]["fields"] = [{"key": "command", "stringValue": "hunter2"}, {}]
+    polls.will("PollForTask", answer)
+    runner.start()
+    told = reports.wait_for("SetTaskStatus")
+    end(runner)
+    assert told["errorMessage"] == "The task runner on here cannot begin: KeyError"
+    assert "@A_1_Attempt=1" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_an_error_outside_the_work_is_told_without_the_tasks_secrets(
+    make: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(self: Task, catalogue: Catalogue) -> dict[str, str]:
+        raise RuntimeError("hunter2 does not fit")
+
+    monkeypatch.setattr(Task, "run", run)
+    runner, polls, reports = make()
+    polls.will("PollForTask", task("true", **{"*maskedValues": "hunter2"}))
+    runner.start()
+    told = reports.wait_for("SetTaskStatus")
+    end(runner)
+    assert told["errorMessage"] == "***** does not fit"
+    assert "***** does not fit" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_what_keeps_logs_from_being_sent_and_the_reason_of_a_stop_are_told_without_secrets(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner, polls, reports = make(pace=Pace(report=0.05))
+    fields = {"pipelineLogUri": "hunter2", "*maskedValues": "hunter2"}
+    polls.will("PollForTask", task("exec sleep 600", **fields))
+    runner.start()
+    reports.wait_for("ReportTaskProgress")
+    runner.stop("The key hunter2 is not known.")
+    told = reports.wait_for("SetTaskStatus")
+    runner.join()
+    assert told["errorMessage"] == "The key ***** is not known."
+    assert "The logs of @A_1_Attempt=1 stay in" in caplog.text
+    assert "hunter2" not in caplog.text

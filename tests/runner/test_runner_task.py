@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
 from penstock.definition.slots import Catalogue
 from penstock.objects import load_catalogue
 from penstock.objects.work import WorkStopped
 from penstock.runner.commands import clean_environment
 from penstock.runner.place import NoStorage, Place, is_local
-from penstock.runner.task import Task, failure
+from penstock.runner.task import Held, Task, failure
 from penstock.wire.limits import problems
 from penstock.wire.model import load_botocore_model
 
@@ -30,7 +31,8 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place("http://127.0.0.1:1", tmp_path, LocalFolder(tmp_path / "s3"), clean_environment(), hostname="here")
+    storage = LocalFolder(tmp_path / "s3")
+    return Place("http://127.0.0.1:1", tmp_path, storage, clean_environment(), SystemClock(), hostname="here")
 
 
 def task_of(place: Place, attempt: str = ATTEMPT, component: str = "A", **fields: str) -> Task:
@@ -177,7 +179,7 @@ def test_a_program_error_is_reported_with_its_trace(place: Place, catalogue: Cat
 def test_on_another_machine_embedded_storage_is_refused_and_the_missing_option_named(
     place: Place, catalogue: Catalogue
 ) -> None:
-    elsewhere = Place("http://penstock.example:4780", place.data_dir, NoStorage(), clean_environment())
+    elsewhere = Place("http://penstock.example:4780", place.data_dir, NoStorage(), clean_environment(), SystemClock())
     outcome = task_of(elsewhere, scriptUri="s3://bucket/script.sh").run(catalogue)
     assert outcome["taskStatus"] == "FAILED"
     for word in ("s3://bucket/script.sh", "--data-dir", "which this one does not have"):
@@ -189,3 +191,24 @@ def test_only_loopback_addresses_are_this_machine() -> None:
     assert is_local("http://localhost:4780")
     assert is_local("http://[::1]:4780")
     assert not is_local("https://penstock.example")
+
+
+def test_a_signal_that_comes_while_the_held_tasks_change_can_still_list_them(place: Place) -> None:
+    held = Held()
+    listed: list[list[Task]] = []
+
+    class Interrupted(str):
+        """A task's id, while whose use a signal comes, whose handler lists the tasks in the same thread."""
+
+        def __hash__(self) -> int:
+            listed.append(held.all())
+            return super().__hash__()
+
+    task = task_of(place, command="true")
+    task.task_id = Interrupted("t")
+    thread = threading.Thread(target=lambda: (held.add(task), held.remove(task)), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert listed[0] == []
+    assert held.all() == []

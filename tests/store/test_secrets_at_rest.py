@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from penstock.definition.file_form import definition_of
+from penstock.store.database import open_store
 from penstock.store.secrets import ENVIRONMENT, MASK, MasterKeyError, Secrets, masked
 
 DEFINITION = definition_of(
@@ -93,3 +95,24 @@ def test_a_mask_that_is_put_back_keeps_what_is_stored(tmp_path: Path) -> None:
     again = secrets.encrypt_definition(masked(sealed), sealed)
     assert again == sealed
     assert secrets.reveal_definition(again) == DEFINITION
+
+
+def test_a_store_knows_its_master_key_and_takes_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(open_store(None, tmp_path)) as store:
+        Secrets(tmp_path).tie(store)
+        Secrets(tmp_path).tie(store)
+        path = tmp_path / "master.key"
+        kept = path.read_bytes()
+        path.unlink()
+        with pytest.raises(MasterKeyError, match=rf"there is none.*{path}.*\$PENSTOCK_MASTER_KEY"):
+            Secrets(tmp_path).tie(store)
+        assert not path.exists(), "a new key would only hide that the old one is missing"
+        path.write_text("A" * 43 + "=")
+        with pytest.raises(MasterKeyError, match=rf"in {path} is not the one.*\$PENSTOCK_MASTER_KEY"):
+            Secrets(tmp_path).tie(store)
+        path.write_bytes(kept)
+        monkeypatch.setenv(ENVIRONMENT, "B" * 43 + "=")
+        with pytest.raises(MasterKeyError, match=rf"in \$PENSTOCK_MASTER_KEY is not the one.*{path}"):
+            Secrets(tmp_path).tie(store)
+        monkeypatch.setenv(ENVIRONMENT, kept.decode())
+        Secrets(tmp_path / "elsewhere").tie(store)

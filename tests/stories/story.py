@@ -24,6 +24,7 @@ from penstock.store.rows import AccessKey, Attempt, Event, Instance, read_all
 from penstock.store.secrets import Secrets
 
 SYSTEM = "penstock:system"
+EVERY_INSTANCE = {"scheduled_start": -(2**62), "instance_id": "", "limit": 100_000}
 Answer = Callable[["Task"], str]
 
 
@@ -200,7 +201,7 @@ class Pipe:
 
     def instances(self) -> list[Instance]:
         with self.story.store.snapshot() as tx:
-            return read_all(Instance, tx.all("instances_of", pipeline_id=self.id))
+            return read_all(Instance, tx.all("instances_after", pipeline_id=self.id, **EVERY_INSTANCE))
 
     def statuses(self, component: str | None = None) -> dict[str, str]:
         """The status of every instance, of one component if it is named."""
@@ -211,7 +212,7 @@ class Pipe:
 
     def attempts(self, instance_id: str) -> list[Attempt]:
         with self.story.store.snapshot() as tx:
-            found = read_all(Attempt, tx.all("attempts_of", pipeline_id=self.id))
+            found = read_all(Attempt, tx.all("attempts_after", pipeline_id=self.id, attempt_id="", limit=100_000))
         return [attempt for attempt in found if attempt.instance_id == instance_id]
 
     def events(self, sphere: str | None = None) -> list[Event]:

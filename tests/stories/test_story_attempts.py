@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from story import SYSTEM, Story, Task, activity, day, on_demand, ref, s3_key_exists, scheduled
+from story import SYSTEM, Story, Task, activity, day, exists, milliseconds, on_demand, ref, s3_key_exists, scheduled
 
+from penstock.api import tasks
+from penstock.definition.slots import Catalogue
 from penstock.engine.recovery import recover
+from penstock.store.secrets import Secrets
 from penstock.wire.errors import ServiceError
 
 NewStory = Callable[..., Story]
@@ -209,7 +213,7 @@ def test_tasks_that_end_at_once_wake_their_common_consumer(story: Story) -> None
 def test_after_a_restart_the_services_own_tasks_are_handed_out_again(story: Story) -> None:
     pipe = story.pipeline(on_demand(s3_key_exists("P"), activity("A", precondition=ref("P"))))
     first = story.take(SYSTEM)
-    recover(story.new_engine(story.folder))
+    recover(story.new_engine(story.folder), "host-1")
     second = story.take(SYSTEM)
     assert second.instance_id == first.instance_id
     story.end(second)
@@ -221,7 +225,7 @@ def test_after_a_restart_a_runners_task_goes_on(story: Story) -> None:
     pipe = story.pipeline(on_demand(activity("A")))
     task = story.take()
     story.engine = story.new_engine(story.folder)
-    recover(story.engine)
+    recover(story.engine, "host-1")
     assert not story.report(task)
     story.end(task)
     assert pipe.status(A) == "FINISHED"
@@ -239,3 +243,109 @@ def test_a_crash_within_a_turn_leaves_nothing_half_done(story: Story) -> None:
     assert (pipe.statuses(), pipe.events()) == before
     story.end(task)
     assert story.work() == ["@B_2024-01-01T00:00:00"]
+
+
+def test_a_task_that_cannot_be_made_fails_without_its_secrets_and_holds_up_no_other(
+    story: Story, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = {"*mySecret": "hunter2", "command": "echo #{*mySecret}"}
+    bad = story.pipeline(on_demand(activity("A", maximumRetries="1", retryDelay="1 minute", **secret)))
+    story.later(seconds=1)
+    good = story.pipeline(on_demand(activity("B")))
+    (tmp_path / "other").mkdir()
+    story.engine.secrets = Secrets(tmp_path / "other")
+    task = story.poll()
+    assert task is not None
+    assert task.instance_id.startswith("@B_")
+    story.end(task)
+    assert good.state == "FINISHED"
+    assert bad.status(A) == "WAITING_FOR_RUNNER"
+    story.later(minutes=1)
+    assert story.poll() is None
+    assert bad.fields(A)["errorId"] == ["TaskNotMade"]
+    assert bad.fields(A)["errorMessage"] == ["The service could not make the task; its log says why."]
+    assert "The master key is not the one" in caplog.text
+    assert "hunter2" not in caplog.text + str(bad.events())
+    caplog.clear()
+
+
+def test_a_task_whose_pipeline_cannot_be_worked_out_is_put_off_and_holds_up_no_other(
+    story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = story.pipeline(on_demand(activity("A")))
+    story.later(seconds=1)
+    story.pipeline(on_demand(activity("B")))
+    with story.store.transaction() as tx:
+        body = tx.one("definition_by_version", pipeline_id=broken.id, version=1)
+        assert body is not None
+        values = {"pipeline_id": broken.id, "version": 1, "errored": 0, "created_at": 0, "created_by": ""}
+        tx.execute("put_definition", body="[", **values)
+    story.engine.plans.forget(broken.id)
+    assert [name.partition("_")[0] for name in story.work()] == ["@B"]
+    assert "is put off" in caplog.text
+    with story.store.transaction() as tx:
+        tx.execute("put_definition", body=body["body"], **values)
+    assert story.work() == []
+    story.later(minutes=1)
+    assert story.work() == [A]
+    caplog.clear()
+
+
+def test_a_failed_task_of_a_type_that_was_uninstalled_fails_its_instance(story: Story) -> None:
+    pipe = story.pipeline(on_demand(activity("A")))
+    task = story.take()
+    types = {name: cls for name, cls in story.engine.catalogue.types.items() if name != "ShellCommandActivity"}
+    story.engine.plans.catalogue = story.engine.catalogue = Catalogue(types)
+    story.engine.plans.forget(pipe.id)
+    story.end(task, "FAILED")
+    assert pipe.status(A) == "FAILED"
+
+
+def test_while_the_store_cannot_be_reached_no_task_fails(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = story.pipeline(on_demand(activity("A")))
+
+    def cut(*given: object) -> None:
+        raise story.store.unavailable[0]("the connection was cut")
+
+    with monkeypatch.context() as broken, pytest.raises(story.store.unavailable):
+        broken.setattr(tasks, "task_objects", cut)
+        story.poll()
+    assert story.work() == [A]
+    assert pipe.state == "FINISHED"
+
+
+def test_a_task_that_nobody_ever_acknowledges_fails_after_five_deliveries(story: Story) -> None:
+    pipe = story.pipeline(on_demand(activity("A", maximumRetries="1", retryDelay="0 seconds")))
+    for attempt in (1, 2):
+        for delivery in range(5):
+            task = story.poll()
+            assert task is not None
+            assert task.attempt_id == f"{A}_Attempt={attempt}"
+            shown = pipe.fields(task.attempt_id).get("@unacknowledgedDeliveries")
+            assert shown == ([str(delivery)] if delivery else None)
+            story.later(minutes=2)
+    assert story.poll() is None
+    assert pipe.status(A) == "FAILED"
+    assert pipe.fields(A)["errorId"] == ["TaskNotAcknowledged"]
+    assert pipe.fields(f"{A}_Attempt=2")["@unacknowledgedDeliveries"] == ["5"]
+
+
+def test_a_precondition_that_is_asked_often_counts_its_deliveries_anew(story: Story) -> None:
+    pipe = story.pipeline(on_demand(exists("P"), activity("A", precondition=ref("P"))))
+    for _ in range(7):
+        assert story.poll() is not None
+        story.later(minutes=2)
+        story.end(story.take(), "FALSE")
+        story.later(minutes=1)
+    assert pipe.status("@P_2024-01-01T00:00:00") == "WAITING_FOR_RUNNER"
+
+
+def test_a_task_that_is_there_at_once_does_not_wake_the_loop(story: Story) -> None:
+    story.pipeline(on_demand(activity("A", maximumRetries="1", retryDelay="1 minute")))
+    task = story.poll()
+    assert task is not None
+    assert story.engine._next_due == milliseconds("2024-01-01T00:02:00"), "when the task must be acknowledged"
+    story.report(task)
+    story.engine._next_due = None
+    story.end(task, "FAILED")
+    assert story.engine._next_due == milliseconds("2024-01-01T00:01:00"), "when it is tried again"

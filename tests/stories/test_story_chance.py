@@ -129,7 +129,7 @@ class World:
                 case 3:
                     self.pipe.set_status(self.chance.choice(["PAUSE", "RESUME"]), f"A{self.chance.randint(0, 3)}")
                 case 4:
-                    recover(self.story.engine)
+                    recover(self.story.engine, "host-1")
                 case _ if instances:
                     self.pipe.set_status(self.chance.choice(VERBS), self.chance.choice(instances).instance_id)
         except ServiceError:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from story import SYSTEM, Story, activity, day, exists, on_demand, ref, resource, schedule, scheduled
+from story import SYSTEM, Story, activity, alarm, day, exists, on_demand, ref, resource, schedule, scheduled
 
 from penstock.api import pipelines
+from penstock.engine import attempts
+from penstock.store.rows import Attempt, read
 from penstock.wire.errors import ServiceError
 
 NewStory = Callable[..., Story]
@@ -266,3 +268,22 @@ def test_two_engines_on_one_store_do_everything_once(story: Story) -> None:
         story.engine = first
     assert len(pipe.statuses()) == 6
     assert set(pipe.statuses().values()) == {"FINISHED"}
+
+
+def test_a_task_that_was_looked_up_before_a_pause_is_not_handed_out_after_it(story: Story) -> None:
+    pipe = story.pipeline(on_demand(activity("A")))
+    with story.store.snapshot() as tx:
+        waiting = read(Attempt, tx.all("attempts_after", pipeline_id=pipe.id, attempt_id="", limit=100)[0])
+    pipe.set_status("PAUSE", "A")
+    with story.engine.turn(pipe.id) as turn:
+        assert attempts.take(turn, waiting, "host-1") is None
+    pipe.set_status("RESUME", "A")
+    with story.engine.turn(pipe.id) as turn:
+        assert attempts.take(turn, waiting, "host-1") is not None
+
+
+def test_deleting_leaves_no_row_behind(story: Story) -> None:
+    pipe = story.pipeline(on_demand(activity("A", onFail=ref("Alarm"), maximumRetries="0"), alarm("Alarm")))
+    story.work(answer=lambda task: "FAILED")
+    pipelines.delete_pipeline(story.call(), {"pipelineId": pipe.id})
+    assert pipe.events() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from story import (
@@ -23,7 +24,7 @@ from story import (
 )
 
 from penstock.api import tasks
-from penstock.engine.recovery import recover
+from penstock.engine.recovery import end_run, recover
 from penstock.wire.errors import ServiceError
 
 NewStory = Callable[..., Story]
@@ -289,7 +290,7 @@ def test_one_that_is_lost_while_it_shuts_down_has_finished_all_the_same(story: S
     pipe = story.pipeline(on_demand(resource("R"), activity("A", runsOn=ref("R"))))
     host(story, pipe)
     story.work(group(pipe))
-    recover(story.new_engine(story.folder))
+    recover(story.new_engine(story.folder), "host-1")
     assert pipe.statuses() == {R: "FINISHED", A: "FINISHED"}
     assert pipe.state == "FINISHED"
 
@@ -297,7 +298,7 @@ def test_one_that_is_lost_while_it_shuts_down_has_finished_all_the_same(story: S
 def test_after_a_restart_of_the_service_a_resource_is_started_again(story: Story) -> None:
     pipe = story.pipeline(on_demand(resource("R", retryDelay="0 seconds"), activity("A", runsOn=ref("R"))))
     host(story, pipe)
-    recover(story.new_engine(story.folder))
+    recover(story.new_engine(story.folder), "host-1")
     assert pipe.status(R) == "CREATING"
     host(story, pipe)
     assert story.work(group(pipe)) == [A]
@@ -370,3 +371,58 @@ def test_a_backfill_on_resources_comes_to_its_end(new_story: NewStory) -> None:
     assert set(pipe.statuses().values()) == {"FINISHED"}
     assert len(pipe.statuses()) == 14 + 14 + 2 + 2
     assert pipe.state == "FINISHED"
+
+
+def test_a_key_of_another_pipeline_does_nothing_to_a_resource(story: Story) -> None:
+    pipe = story.pipeline(on_demand(resource("R"), activity("A", runsOn=ref("R"))))
+    other = story.pipeline(on_demand(activity("B")))
+    story.take(SYSTEM)
+    call = story.call("runner")
+    call = replace(call, key=replace(call.key, pipeline_id=other.id))
+    for ask in (
+        lambda: tasks.report_task_runner_heartbeat(call, {"taskrunnerId": "x", "workerGroup": group(pipe)}),
+        lambda: tasks.poll_for_task(call, {"workerGroup": group(pipe)}),
+    ):
+        with pytest.raises(ServiceError, match="may not work for the worker group"):
+            ask()
+    assert pipe.status(R) == "CREATING"
+
+
+def test_an_engine_of_another_owner_does_nothing_to_a_resource(story: Story, new_story: NewStory) -> None:
+    pipe = story.pipeline(on_demand(resource("R"), activity("A", runsOn=ref("R"))))
+    story.take(SYSTEM)
+    with pytest.raises(ServiceError, match="may not work for the worker group"):
+        must_end(new_story(), pipe)
+    assert pipe.status(R) == "CREATING"
+
+
+def test_only_what_the_ended_server_held_itself_is_started_again(story: Story) -> None:
+    pipe = story.pipeline(on_demand(resource("R"), activity("A", runsOn=ref("R"))))
+    hosting = host(story, pipe)
+    task = story.take(group(pipe))
+    recover(story.new_engine(story.folder), "host-2")
+    assert pipe.status(R) == "RUNNING"
+    assert not story.report(hosting)
+    assert not story.report(task)
+
+
+def test_what_a_killed_run_left_is_cancelled_with_its_resources_and_belongs_to_servers(story: Story) -> None:
+    pipe = story.pipeline(on_demand(resource("R"), activity("A", runsOn=ref("R")), activity("B")))
+    done = story.pipeline(on_demand(activity("C")))
+    hosting = host(story, pipe)
+    task = story.take(group(pipe))
+    assert story.work() == [f"@B_{AT}", f"@C_{AT}"]
+    assert set(end_run(story.new_engine(story.folder), story.owner)) == {pipe.id, done.id}
+    assert pipe.statuses() == {R: "FINISHED", A: "CANCELED", f"@B_{AT}": "FINISHED"}
+    with story.store.snapshot() as tx:
+        for each in (pipe, done):
+            row = tx.one("pipeline_by_id", pipeline_id=each.id)
+            assert row is not None
+            assert (row["owner"], row["state"]) == ("", "INACTIVE" if each is pipe else "FINISHED")
+            assert {
+                attempt["owner"] for attempt in tx.all("attempts_after", pipeline_id=each.id, attempt_id="", limit=100)
+            } == {""}
+        assert tx.one("key_by_id", access_key=story.call().key.access_key) is None
+    for held in (hosting, task):
+        with pytest.raises(ServiceError, match="There is no task"):
+            story.report(held)

@@ -8,7 +8,7 @@ from penstock.api.call import Answer, Call, Request, find_pipeline, invalid, sto
 from penstock.clock import from_ms, ms_to_field, to_ms
 from penstock.definition.api_form import values_from_api
 from penstock.definition.model import Definition, Values, is_secret
-from penstock.definition.validate import validate
+from penstock.definition.validate import unbuilt, validate
 from penstock.engine import activation as engine_activation
 from penstock.engine.plan import values_of
 from penstock.engine.turn import Turn
@@ -27,8 +27,9 @@ def activate_pipeline(call: Call, request: Request) -> Answer:
             raise invalid("Pipeline definition is empty: ")
         given = _given_values(call, turn, pipeline, stored[0], values_from_api(request.get("parameterValues", ())))
         verdict = validate(call.engine.secrets.reveal_definition(stored[0]), call.engine.catalogue, given)
-        if stored[1] or verdict.errors:
-            texts = "; ".join(f"{p.object_id}: {p.text}" if p.object_id else p.text for p in verdict.errors)
+        errors = (*verdict.errors, *unbuilt(verdict.resolved, call.engine.catalogue))
+        if stored[1] or errors:
+            texts = "; ".join(f"{p.object_id}: {p.text}" if p.object_id else p.text for p in errors)
             raise invalid(f"The pipeline definition has errors: {texts or 'put it again to see them'}")
         sealed = call.engine.secrets.encrypt_values(given, {})
         start = request.get("startTimestamp")

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.resources import files
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,7 @@ from penstock.wire.sigv4 import parse_authorization, unknown_access_key, verify
 LOG = logging.getLogger(__name__)
 LARGEST_BODY = 24 * 1024 * 1024
 THREADS = 16
+SECRETS_KEPT = 1000  # of access keys, in clear: revealing one costs more than the rest of a request's check
 LONGEST_POLL = 50.0  # seconds: boto3 gives up reading after 60
 LOOK_AGAIN = 5.0  # seconds: another process on the same store may have made a task
 MODULES: tuple[ModuleType, ...] = (pipelines, definitions, activation, objects, tasks, own)
@@ -110,7 +112,7 @@ class Application:
         self.engine = engine
         self.operations = operations()
         self.waiters = Waiters()
-        self._secrets: dict[str, str] = {}
+        self._reveal = lru_cache(SECRETS_KEPT)(engine.secrets.reveal)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
         self._threads = ThreadPoolExecutor(THREADS, "api")
@@ -185,8 +187,6 @@ class Application:
         if row is None or row["revoked_at"] is not None:
             raise unknown_access_key()
         key = read(AccessKey, row)
-        if key.secret not in self._secrets:
-            self._secrets[key.secret] = self.engine.secrets.reveal(key.secret)
         verify(
             scope["method"],
             scope["raw_path"].decode("latin-1"),
@@ -194,7 +194,7 @@ class Application:
             headers,
             body,
             signed,
-            self._secrets[key.secret],
+            self._reveal(key.secret),
             self.engine.clock.now(),
             service=service,
         )

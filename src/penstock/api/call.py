@@ -9,7 +9,7 @@ from typing import Any
 from penstock.definition.file_form import parse_definition
 from penstock.definition.model import Definition
 from penstock.engine.engine import Engine
-from penstock.engine.plan import SYSTEM_GROUP
+from penstock.engine.plan import SYSTEM_GROUP, resource_of_group
 from penstock.engine.turn import Turn
 from penstock.store.rows import AccessKey, Instance, Pipeline, read
 from penstock.wire.errors import ServiceError
@@ -53,11 +53,22 @@ def check_operation(key: AccessKey, operation: str) -> None:
 
 def check_worker_group(key: AccessKey, worker_group: str) -> None:
     """A key may poll the worker groups that it was made for; the service's own group is for its own runner."""
-    allowed = key.role == "system" if worker_group == SYSTEM_GROUP else key.worker_group in (None, worker_group)
-    if not allowed:
-        raise ServiceError(
-            "AccessDeniedException", f"The key {key.access_key} may not work for the worker group '{worker_group}'."
+    resource = resource_of_group(worker_group)
+    if worker_group == SYSTEM_GROUP:
+        allowed = key.role == "system"
+    else:
+        allowed = key.worker_group in (None, worker_group) and (
+            resource is None or key.pipeline_id in (None, resource[0])
         )
+    if not allowed:
+        raise not_for_group(key, worker_group)
+
+
+def not_for_group(key: AccessKey, worker_group: str) -> ServiceError:
+    """AccessDeniedException for a worker group."""
+    return ServiceError(
+        "AccessDeniedException", f"The key {key.access_key} may not work for the worker group '{worker_group}'."
+    )
 
 
 def find_pipeline(call: Call, turn: Turn, pipeline_id: str) -> Pipeline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from penstock.clock import from_ms, ms_to_field
+from penstock.clock import from_ms, ms_to_field, to_field
 from penstock.definition.model import FieldValue, PipelineObject, Ref
 from penstock.definition.scope import Entry
 from penstock.engine.evaluation import instance_entries
@@ -12,7 +12,7 @@ from penstock.engine.plan import Plan
 from penstock.engine.turn import Turn
 from penstock.engine.waiting import waiting_on
 from penstock.expressions import ExpressionError, NotYet
-from penstock.store.rows import Attempt, ComponentState, Instance, read, read_all
+from penstock.store.rows import Attempt, ComponentState, Instance, read
 from penstock.store.secrets import masked_object
 
 FieldMap = dict[str, tuple[FieldValue, ...]]
@@ -151,7 +151,7 @@ def _neighbours(plan: Plan, instance: Instance) -> FieldMap:
 
     def instances(component: str) -> tuple[Ref, ...]:
         starts = plan.components[component].intervals.serving(start, end)
-        return tuple(Ref(plan.instance_id(component, "", moment.strftime("%Y-%m-%dT%H:%M:%S"))) for moment in starts)
+        return tuple(Ref(plan.instance_id(component, "", to_field(moment))) for moment in starts)
 
     found: dict[str, list[Ref]] = {}
     if instance.family == "DataNode":
@@ -210,6 +210,7 @@ def attempt_fields(attempt: Attempt) -> FieldMap:
         _pipelineId=attempt.pipeline_id,
         _status=attempt.status,
         _creationTime=ms_to_field(attempt.created_at),
+        _unacknowledgedDeliveries=attempt.deliveries or None,
         _actualStartTime=_time(attempt.started_at),
         _actualEndTime=_time(attempt.ended_at),
         workerGroup=attempt.worker_group,
@@ -217,8 +218,3 @@ def attempt_fields(attempt: Attempt) -> FieldMap:
         errorMessage=attempt.error_message,
         errorStackTrace=attempt.error_stack_trace,
     )
-
-
-def attempts_of(turn: Turn, pipeline_id: str) -> list[Attempt]:
-    """All attempts of a pipeline, by id."""
-    return read_all(Attempt, turn.tx.all("attempts_of", pipeline_id=pipeline_id))

@@ -20,23 +20,23 @@ from penstock.api.object_fields import (
     INSTANCE_ROW,
     attempt_fields,
     attempt_object,
-    attempts_of,
     component_object,
     instance_object,
     runtime_fields,
 )
 from penstock.definition.api_form import object_to_api
 from penstock.definition.model import PipelineObject, Ref
-from penstock.definition.resolve import resolve
-from penstock.definition.timetable import Timetable
 from penstock.engine import rerun
 from penstock.engine.evaluation import instance_entries
-from penstock.engine.plan import Plan
+from penstock.engine.plan import Plan, unactivated_plan
 from penstock.engine.turn import Turn
 from penstock.expressions import ExpressionError, NotYet, to_text
-from penstock.store.rows import Activation, Attempt, Instance, Pipeline, read
+from penstock.store.rows import Attempt, Instance, Pipeline, read, read_all
+from penstock.wire.errors import ServiceError
 
 PAGE = 100
+ROWS_AT_ONCE = 200
+BEFORE_ALL = -(2**62)  # milliseconds
 MOST_SELECTORS = 10
 LONGEST_MARKER = 15  # digits
 SPHERES = ("COMPONENT", "INSTANCE", "ATTEMPT")
@@ -67,8 +67,12 @@ def _offset(marker: str | None) -> int:
     if not marker:
         return 0
     if not (marker.isascii() and marker.isdecimal() and len(marker) <= LONGEST_MARKER):
-        raise invalid(f"The marker '{marker}' is not one that this operation gave.")
+        raise _unknown_marker(marker)
     return int(marker)
+
+
+def _unknown_marker(marker: str) -> ServiceError:
+    return invalid(f"The marker '{marker}' is not one that this operation gave.")
 
 
 def _plan(turn: Turn, pipeline: Pipeline) -> Plan:
@@ -78,9 +82,7 @@ def _plan(turn: Turn, pipeline: Pipeline) -> Plan:
     stored = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
     if stored is None:
         raise invalid("Pipeline definition is empty: ")
-    resolved, _ = resolve(stored[0])
-    nothing = Activation(pipeline.pipeline_id, 0, pipeline.latest_version, "{}", 0, None, 0, "")
-    return Plan(pipeline.pipeline_id, nothing, resolved, resolved.is_on_demand, {}, Timetable(resolved, {}, {}))
+    return unactivated_plan(pipeline, stored[0])
 
 
 def _object(turn: Turn, pipeline: Pipeline, plan: Plan, identity: str, evaluate: bool) -> PipelineObject:
@@ -112,17 +114,16 @@ def query_objects(call: Call, request: Request) -> Answer:
     with call.engine.reading() as turn:
         pipeline = find_pipeline(call, turn, request["pipelineId"])
         size = limit or PAGE
-        most = _offset(request.get("marker")) + size + 1
-        found = list(islice(_found(turn, pipeline, sphere, selectors), most))
-    ids, answer = _page(found, request.get("marker"), size)
-    return {"ids": ids, **answer}
+        found = list(islice(_found(turn, pipeline, sphere, selectors, request.get("marker") or None), size + 1))
+    has_more = len(found) > size
+    return {"ids": found[:size], "hasMoreResults": has_more, **({"marker": found[size - 1]} if has_more else {})}
 
 
-def _found(turn: Turn, pipeline: Pipeline, sphere: str, selectors: list[Request]) -> Iterator[str]:
-    """The ids that match; what the rows themselves say is looked at first, since the rest costs more queries."""
+def _found(turn: Turn, pipeline: Pipeline, sphere: str, selectors: list[Request], after: str | None) -> Iterator[str]:
+    """The ids after one of them, in order, that match; each is described only as far as the selectors need it."""
     if sphere == "COMPONENT":
         plan = _plan(turn, pipeline)
-        for identity in plan.resolved.definition.objects:
+        for identity in _components(plan, after):
             component = component_object(turn, plan, identity, evaluate=False)
             if component is not None and all(_matches(component, selector) for selector in selectors):
                 yield identity
@@ -131,24 +132,50 @@ def _found(turn: Turn, pipeline: Pipeline, sphere: str, selectors: list[Request]
     quick = [selector for selector in selectors if selector["fieldName"] in of_rows]
     slow = [selector for selector in selectors if selector["fieldName"] not in of_rows]
     if sphere == "INSTANCE":
-        for stored in turn.tx.all("instances_of", pipeline_id=pipeline.pipeline_id):
-            identity = stored["instance_id"]
-            if not selectors:
-                yield identity
-                continue
-            instance = read(Instance, stored)
+        for instance in _instances_after(turn, pipeline.pipeline_id, after):
+            identity = instance.instance_id
             row = PipelineObject(identity, identity, runtime_fields(instance, turn.plan(instance)) if quick else {})
             if all(_matches(row, selector) for selector in quick) and (
                 not slow or all(_matches(instance_object(turn, instance, evaluate=False), s) for s in slow)
             ):
                 yield identity
         return
-    for attempt in attempts_of(turn, pipeline.pipeline_id):
-        row = PipelineObject(attempt.attempt_id, attempt.attempt_id, attempt_fields(attempt))
+    for attempt in _attempts_after(turn, pipeline.pipeline_id, after):
+        row = PipelineObject(attempt.attempt_id, attempt.attempt_id, attempt_fields(attempt) if quick else {})
         if all(_matches(row, selector) for selector in quick) and (
             not slow or all(_matches(attempt_object(turn, attempt), s) for s in slow)
         ):
             yield attempt.attempt_id
+
+
+def _components(plan: Plan, after: str | None) -> list[str]:
+    ids = list(plan.resolved.definition.objects)
+    if after is not None and after not in ids:
+        raise _unknown_marker(after)
+    return ids if after is None else ids[ids.index(after) + 1 :]
+
+
+def _instances_after(turn: Turn, pipeline_id: str, after: str | None) -> Iterator[Instance]:
+    start, identity = BEFORE_ALL, ""
+    if after is not None:
+        last = turn.instance(pipeline_id, after)
+        if last is None:
+            raise _unknown_marker(after)
+        start, identity = last.scheduled_start, last.instance_id
+    while rows := turn.tx.all(
+        "instances_after", pipeline_id=pipeline_id, scheduled_start=start, instance_id=identity, limit=ROWS_AT_ONCE
+    ):
+        yield from read_all(Instance, rows)
+        start, identity = rows[-1]["scheduled_start"], rows[-1]["instance_id"]
+
+
+def _attempts_after(turn: Turn, pipeline_id: str, after: str | None) -> Iterator[Attempt]:
+    identity = after or ""
+    if after is not None and turn.tx.one("attempt_by_id", pipeline_id=pipeline_id, attempt_id=after) is None:
+        raise _unknown_marker(after)
+    while rows := turn.tx.all("attempts_after", pipeline_id=pipeline_id, attempt_id=identity, limit=ROWS_AT_ONCE):
+        yield from read_all(Attempt, rows)
+        identity = rows[-1]["attempt_id"]
 
 
 def _check_selector(selector: Request) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 from penstock.api.call import Answer, Call, Request, find_instance, find_pipeline, invalid, stored_definition
 from penstock.api.tasks import new_key
-from penstock.clock import from_ms, to_ms
+from penstock.clock import from_ms
 from penstock.definition.api_form import values_from_api
-from penstock.definition.file_form import to_file_form
 from penstock.engine.activation import due_index, due_intervals
-from penstock.engine.plan import SYSTEM_GROUP, make_plan
+from penstock.engine.plan import SYSTEM_GROUP, make_plan, resource_of_group
 from penstock.engine.waiting import why
 from penstock.store.rows import AccessKey, Activation, Event, read, read_all
 
@@ -19,7 +16,6 @@ EVENTS_PAGE = 1000
 
 def preview_intervals(call: Call, request: Request) -> Answer:
     """How many intervals of each component are due, were the latest definition activated now."""
-
     given = values_from_api(request.get("parameterValues", ()))
     with call.engine.reading() as turn:
         pipeline = find_pipeline(call, turn, request["pipelineId"])
@@ -27,11 +23,10 @@ def preview_intervals(call: Call, request: Request) -> Answer:
         if stored is None:
             raise invalid("Pipeline definition is empty: ")
         now = turn.now
-    values = json.dumps({key: list(entries) for key, entries in given.items()})
-    activation = Activation(pipeline.pipeline_id, 0, pipeline.latest_version, values, now // 1000 * 1000, None, now, "")
-    body = json.dumps(to_file_form(stored[0]))
+    activation = Activation(pipeline.pipeline_id, 0, pipeline.latest_version, "{}", now // 1000 * 1000, None, now, "")
+    settings = call.engine.settings.engine
     try:
-        plan = make_plan(pipeline, activation, body, call.engine.catalogue, call.engine.settings.engine)
+        plan = make_plan(pipeline, activation, stored[0], given, call.engine.catalogue, settings)
     except ValueError as error:
         raise invalid(f"The definition has no schedule that could be previewed: {error}") from error
     due = due_intervals(plan, now)
@@ -109,7 +104,7 @@ def explain_waiting(call: Call, request: Request) -> Answer:
 def create_key(call: Call, request: Request) -> Answer:
     """Make an access key, or take one that scripts already use (its secret is not shown again)."""
     group = request.get("workerGroup")
-    if group == SYSTEM_GROUP or (group or "").startswith("resource:"):
+    if group is not None and (group == SYSTEM_GROUP or resource_of_group(group) is not None):
         raise invalid(f"The worker group '{group}' is the service's own.")
     if group is not None and request["role"] != "runner":
         raise invalid("A worker group limits a key of the role runner; leave it out for other roles.")
@@ -163,5 +158,5 @@ def revoke_key(call: Call, request: Request) -> Answer:
         if row is None or read(AccessKey, row).owner != call.key.owner:
             raise invalid(f"There is no key {request['accessKeyId']}.")
         if row["revoked_at"] is None:
-            turn.tx.execute("revoke_key", access_key=request["accessKeyId"], now=to_ms(call.engine.clock.now()))
+            turn.tx.execute("revoke_key", access_key=request["accessKeyId"], now=turn.now)
     return {}

@@ -14,7 +14,10 @@ from penstock.store.rows import ComponentState, Pipeline, read_all
 
 PAGE = 50
 MOST_TAGS = 10
-TABLES = ("attempts", "dependencies", "instances", "components", "outbox", "activations", "definitions", "tags", "keys")
+TABLES = (
+    *("attempts", "dependencies", "instances", "components", "outbox", "events"),
+    *("activations", "definitions", "tags", "keys"),
+)
 ACCOUNT = "000000000000"
 _ALPHABET = string.ascii_uppercase + string.digits
 

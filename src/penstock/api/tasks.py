@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from penstock.api.call import Answer, Call, Request, check_worker_group, invalid, task_not_found
+from penstock.api.call import Answer, Call, Request, check_worker_group, invalid, not_for_group, task_not_found
 from penstock.definition.api_form import object_to_api
 from penstock.definition.model import PipelineObject
 from penstock.engine import attempts, resources
 from penstock.engine.evaluation import NotEvaluated, task_objects
-from penstock.engine.plan import SYSTEM_GROUP
-from penstock.engine.status import move
-from penstock.engine.turn import Turn, new_token
+from penstock.engine.plan import resource_group, resource_of_group
+from penstock.engine.turn import Turn
 from penstock.store.rows import Attempt, Instance, read
 from penstock.wire.sigv4 import unknown_access_key
 
-RESOURCE_PREFIX = "resource:"
+LOG = logging.getLogger(__name__)
 LONGEST_ERROR = 20_000
+PUT_OFF = 60.0  # seconds
+NOT_MADE = attempts.Failure("TaskNotMade", "The service could not make the task; its log says why.")  # no secret in it
 
 
 def poll_for_task(call: Call, request: Request) -> Answer | None:
     """A task of the worker group, evaluated; None when there is none now, {} when there will be none."""
     group = request["workerGroup"]
     check_worker_group(call.key, group)
-    if group.startswith(RESOURCE_PREFIX) and _resource_ends(call, group):
+    if _resource_ends(call, group):
         return {}
     while (waiting := _next_waiting(call, group)) is not None:
-        with call.engine.turn(waiting.pipeline_id) as turn:
-            taken = attempts.take(turn, waiting, request.get("hostname", ""))
-            if taken is None:
-                continue
-            answer = _task(call, turn, *taken)
-            if answer is not None:
-                return answer
+        try:
+            with call.engine.turn(waiting.pipeline_id) as turn:
+                taken = attempts.take(turn, waiting, request.get("hostname", ""))
+                answer = None if taken is None else _task(call, turn, *taken)
+        except call.engine.store.unavailable:
+            raise
+        except Exception:  # whatever is wrong with one task, the others of the group must not wait for it
+            LOG.exception("The task of %s in %s could not be made", waiting.attempt_id, waiting.pipeline_id)
+            _set_aside(call, waiting)
+            continue
+        if answer is not None:
+            return answer
     return None
+
+
+def _set_aside(call: Call, waiting: Attempt) -> None:
+    """End an attempt whose task cannot be made; one whose pipeline cannot even be worked out is put off for a while."""
+    try:
+        with call.engine.turn(waiting.pipeline_id) as turn:
+            attempts.failed(turn, waiting, NOT_MADE)
+    except call.engine.store.unavailable:
+        raise
+    except Exception:
+        LOG.exception("%s in %s cannot be ended either; it is put off", waiting.attempt_id, waiting.pipeline_id)
+        with call.engine.turn(waiting.pipeline_id) as turn:
+            available_at = turn.in_seconds(PUT_OFF)
+            turn.tx.execute(
+                "put_off_attempt",
+                pipeline_id=waiting.pipeline_id,
+                attempt_id=waiting.attempt_id,
+                available_at=available_at,
+            )
+            turn.due(available_at)
 
 
 def _next_waiting(call: Call, group: str) -> Attempt | None:
@@ -55,15 +84,22 @@ def _next_waiting(call: Call, group: str) -> Attempt | None:
 
 
 def _resource_ends(call: Call, group: str) -> bool:
-    """A resource's own runner has called: note that it is there; True when it has nothing more to do."""
-    pipeline_id = group[len(RESOURCE_PREFIX) :].split("_", 1)[0]
+    """For the group of a resource: note that its own runner is there; True when that has nothing more to do."""
+    ids = resource_of_group(group)
+    if ids is None:
+        return False
     with call.engine.reading() as turn:
-        resource = resources.of_group(turn, pipeline_id, group)
-        if resource is not None and resource.status == "RUNNING":
-            return False
-    with call.engine.turn(pipeline_id) as turn:
-        resources.is_ready(turn, pipeline_id, group)
-        return resources.must_end(turn, pipeline_id, group)
+        row = turn.tx.one("pipeline_by_id", pipeline_id=ids[0])
+        if row is not None and row["owner"] != call.engine.owner:
+            raise not_for_group(call.key, group)
+        resource = turn.instance(*ids)
+        if resource is None or resource.status == "RUNNING":
+            return resource is None
+    with call.engine.turn(ids[0]) as turn:
+        resource = turn.instance(*ids)
+        if resource is not None:
+            resources.is_ready(turn, resource)
+        return resource is None or resources.must_end(resource)
 
 
 def _task(call: Call, turn: Turn, attempt: Attempt, instance: Instance) -> Answer | None:
@@ -87,22 +123,13 @@ def _task(call: Call, turn: Turn, attempt: Attempt, instance: Instance) -> Answe
 
 def hand_back(call: Call, task_id: str) -> None:
     """Let another runner have a task at once: the one that polled for it has gone."""
-    with call.engine.reading() as turn:
-        pipeline_id = _held(call, turn, task_id).pipeline_id
-    with call.engine.turn(pipeline_id) as turn:
-        attempt = _held(call, turn, task_id)
-        moved = move(turn.tx, attempt, "hand back", turn.now, task_id=new_token(), available_at=turn.now)
-        instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-        if moved is None or instance is None:
-            return
-        if instance.family != "Resource":
-            move(turn.tx, instance, "hand back", turn.now)
-        turn.wake(moved.worker_group)
+    with _task_turn(call, task_id) as (turn, attempt):
+        attempts.hand_back(turn, attempt)
 
 
 def _with_key(call: Call, turn: Turn, obj: PipelineObject, instance: Instance) -> PipelineObject:
     """A resource's task carries a key that may work for the resource's own worker group only."""
-    group = attempts.resource_group(instance.pipeline_id, instance.instance_id)
+    group = resource_group(instance.pipeline_id, instance.instance_id)
     access_key, secret = new_key()
     turn.tx.execute("delete_keys_of_group", pipeline_id=instance.pipeline_id, worker_group=group)
     turn.tx.execute(
@@ -125,6 +152,15 @@ def new_key() -> tuple[str, str]:
     return "AKPS" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
 
 
+@contextmanager
+def _task_turn(call: Call, task_id: str) -> Iterator[tuple[Turn, Attempt]]:
+    """A turn on the pipeline of a task, with its attempt; TaskNotFoundException where the caller does not hold it."""
+    with call.engine.reading() as turn:
+        pipeline_id = _held(call, turn, task_id).pipeline_id
+    with call.engine.turn(pipeline_id) as turn:
+        yield turn, _held(call, turn, task_id)
+
+
 def _held(call: Call, turn: Turn, task_id: str) -> Attempt:
     row = turn.tx.one("attempt_by_task", task_id=task_id)
     if row is None or row["owner"] != call.engine.owner:
@@ -139,20 +175,14 @@ def _held(call: Call, turn: Turn, task_id: str) -> Attempt:
 def report_task_progress(call: Call, request: Request) -> Answer:
     """Renew the lease and note the fields; `canceled` tells the runner to stop."""
     fields = {field["key"]: field.get("stringValue", "") for field in request.get("fields", ())}
-    with call.engine.reading() as turn:
-        pipeline_id = _held(call, turn, request["taskId"]).pipeline_id
-    with call.engine.turn(pipeline_id) as turn:
-        attempt = _held(call, turn, request["taskId"])
+    with _task_turn(call, request["taskId"]) as (turn, attempt):
         return {"canceled": not attempts.report(turn, attempt, fields)}
 
 
 def set_task_status(call: Call, request: Request) -> Answer:
     """End a task; one that has ended, or was cancelled, stays as it is."""
     status = request["taskStatus"]
-    with call.engine.reading() as turn:
-        pipeline_id = _held(call, turn, request["taskId"]).pipeline_id
-    with call.engine.turn(pipeline_id) as turn:
-        attempt = _held(call, turn, request["taskId"])
+    with _task_turn(call, request["taskId"]) as (turn, attempt):
         if status == "FINISHED":
             attempts.finished(turn, attempt)
         elif status == "FALSE":
@@ -171,17 +201,8 @@ def set_task_status(call: Call, request: Request) -> Answer:
 
 
 def report_task_runner_heartbeat(call: Call, request: Request) -> Answer:
-    """Note that a runner is alive; `terminate` tells the runner of a resource that it may end."""
+    """`terminate` tells the runner of a resource that it may end; to others there is nothing to say."""
     group = request.get("workerGroup", "")
     if group:
         check_worker_group(call.key, group)
-    with call.engine.turn() as turn:
-        turn.tx.execute(
-            "upsert_runner",
-            runner_id=request["taskrunnerId"],
-            worker_group=group,
-            hostname=request.get("hostname", ""),
-            now=turn.now,
-        )
-    is_resource = group.startswith(RESOURCE_PREFIX) and group != SYSTEM_GROUP
-    return {"terminate": is_resource and _resource_ends(call, group)}
+    return {"terminate": _resource_ends(call, group)}

@@ -53,7 +53,7 @@ def make_commands(start_service: StartService, make_task_runner: MakeTaskRunner)
 @click.argument("template", default="hello")
 @click.option("--directory", type=PATH, default=Path(), metavar="DIR", help="Where to write (here).")
 def _init(template: str, directory: Path) -> None:
-    """Write a small definition to start from, that runs."""
+    """Write a small definition to start from, that runs: TEMPLATE is hello (the default) or daily."""
     from penstock.cli.init import write_template
 
     write_template(template, directory)
@@ -111,7 +111,7 @@ def _run(start_service: StartService) -> click.Command:
     @click.option("--wait", default="1m", metavar="TIME", help="How long preconditions may keep the run waiting (1m).")
     @click.option("--until", metavar="TIME", help="Go on with what is due in the future for this long (2h).")
     @click.option("--dry-run", is_flag=True, help="Print what would run, with its expressions evaluated; run nothing.")
-    @click.option("--only", metavar="ACTIVITY[@START]", help="Run one activity; what it reads counts as there.")
+    @click.option("--only", metavar="ACTIVITY[@START]", help="Run one activity without those that it waits for.")
     def run(
         definition: Path,
         parameters: tuple[str, ...],
@@ -126,6 +126,7 @@ def _run(start_service: StartService) -> click.Command:
     ) -> None:
         """Run the pipeline of DEFINITION to its end here: store, storage, server and runners in one command.
 
+        Unset retry delays are nothing here, and preconditions are asked every two seconds.
         Progress goes to standard error, a table of instances to standard output. The exit status is 0 when all
         instances have finished, 1 when something failed, 2 when the definition has problems.
         """
@@ -153,7 +154,12 @@ def _server(start_service: StartService) -> click.Command:
     @click.option("--host", default="127.0.0.1", help="The address to listen on (127.0.0.1).")
     @click.option("--port", default=4780, type=click.IntRange(0, 65535), help="The port to listen on (4780).")
     @data_dir_option
-    @click.option("--store", metavar="URL", help="postgresql://… for the store; SQLite in the data directory if unset.")
+    @click.option(
+        "--store",
+        envvar="PENSTOCK_STORE",
+        metavar="URL",
+        help="postgresql://… for the store ($PENSTOCK_STORE, else SQLite in the data directory).",
+    )
     @config_option
     @click.option("--no-runner", is_flag=True, help="Leave preconditions and resources to another server.")
     def server(
@@ -212,15 +218,20 @@ def _keys() -> None:
     """Access keys, which sign every request: create, add, list and revoke them."""
 
 
+name_option = click.option("--name", default="", help="Whose key it is.")
+role_option = click.option(
+    "--role", type=click.Choice(["admin", "runner"]), default="admin", help="admin, or runner: polls, reports."
+)
+only_group_option = click.option(
+    "--worker-group", metavar="NAME", help="The only worker group that a runner's key may work for."
+)
 endpoint_option = click.option("--endpoint", metavar="URL", help="The service, if it is not the one on port 4780 here.")
 
 
 @_keys.command("create")
-@click.option("--name", default="", help="Whose key it is.")
-@click.option(
-    "--role", type=click.Choice(["admin", "runner"]), default="admin", help="admin, or runner: polls, reports."
-)
-@click.option("--worker-group", metavar="NAME", help="The only worker group that a runner's key may work for.")
+@name_option
+@role_option
+@only_group_option
 @endpoint_option
 @data_dir_option
 def _create(name: str, role: str, worker_group: str | None, endpoint: str | None, data_dir: Path | None) -> None:
@@ -232,11 +243,9 @@ def _create(name: str, role: str, worker_group: str | None, endpoint: str | None
 
 @_keys.command("add")
 @click.argument("access_key")
-@click.option("--name", default="", help="Whose key it is.")
-@click.option(
-    "--role", type=click.Choice(["admin", "runner"]), default="admin", help="admin, or runner: polls, reports."
-)
-@click.option("--worker-group", metavar="NAME", help="The only worker group that a runner's key may work for.")
+@name_option
+@role_option
+@only_group_option
 @endpoint_option
 @data_dir_option
 def _add(

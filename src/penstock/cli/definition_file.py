@@ -8,8 +8,8 @@ import click
 
 from penstock.cli.output import problem_lines, problems_json
 from penstock.definition.file_form import parse_json, read_definition_file, values_of
-from penstock.definition.model import Definition, Values
-from penstock.definition.problems import DefinitionRefused, Problem
+from penstock.definition.model import Definition, Ref, Values
+from penstock.definition.problems import DefinitionRefused, Problem, closest
 from penstock.definition.validate import Verdict, validate
 
 REFUSED = 2
@@ -22,7 +22,8 @@ def given_values(pairs: tuple[str, ...], values_file: Path | None) -> Values:
         try:
             text = values_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise click.BadParameter(f"{values_file} cannot be read: {error}.") from error
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise click.BadParameter(f"{values_file} cannot be read: {reason}.") from error
         values = values_of(parse_json(text, str(values_file)), str(values_file))
     from_pairs: dict[str, tuple[str, ...]] = {}
     for pair in pairs:
@@ -43,6 +44,22 @@ def read_and_validate(path: Path, given: Values) -> tuple[Definition | None, Ver
         return None, None, error.problems
     verdict = validate(definition, load_catalogue(), given)
     return definition, verdict, verdict.problems
+
+
+def unknown_parameters(definition: Definition, given: Values) -> tuple[Problem, ...]:
+    """Values on the command line that nothing asks for: no parameter is declared, and no expression reads the id."""
+    texts = [
+        text
+        for obj in definition.objects.values()
+        for values in obj.fields.values()
+        for value in values
+        if "#{" in (text := value.id if isinstance(value, Ref) else value)
+    ]
+    return tuple(
+        Problem(key, "values", f"There is no parameter '{key}'.", closest(key, definition.parameters))
+        for key in given
+        if key not in definition.parameters and not any(key in text for text in texts)
+    )
 
 
 def print_problems(problems: tuple[Problem, ...], as_json: bool, *, to_stderr: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from graphlib import TopologicalSorter
 from heapq import merge
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from penstock.cli.output import counted, moment, print_json
+from penstock.clock import SystemClock
 from penstock.definition.dependencies import component_graph
 from penstock.definition.model import FieldValue, Ref, is_secret, is_user_field
 from penstock.definition.resolve import Resolved
@@ -26,7 +27,7 @@ Run = dict[str, Any]
 
 def dry_run(resolved: Resolved, catalogue: Catalogue, *, as_json: bool) -> None:
     """Print the instances that are due by now, by interval and then by what waits for what; nothing is executed."""
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = SystemClock().now().replace(microsecond=0)
     timetable = make_timetable(resolved, catalogue, now, now)
     runs = planned(timetable, catalogue, now)
     count = 0

@@ -103,6 +103,7 @@ class Follower:
                 answer = self.own.call("ExplainWaiting", pipelineId=self.pipeline_id, objectId=instance["id"])
                 reasons = " ".join(answer["reasons"]) or "Nothing more is known."
                 outcome.blocked.append(f"{instance['id']} is {instance['@status']}: {reasons}")
+            outcome.waiting = 0
         return outcome
 
     def _precondition(self, instance_id: str) -> str:

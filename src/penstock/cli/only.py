@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from penstock.clock import to_field
 from penstock.definition.model import DEFAULT, Definition, FieldValue, PipelineObject, Ref
-from penstock.definition.period import parse_date_time
+from penstock.definition.period import Intervals, parse_date_time
 from penstock.definition.problems import DefinitionRefused, Problem, closest, shown
 from penstock.definition.resolve import Resolved
+from penstock.definition.timetable import make_timetable
 from penstock.objects import load_catalogue
 
 RUNS = ("Activity",)
@@ -16,7 +19,8 @@ RUNS = ("Activity",)
 def select(resolved: Resolved, wanted: str) -> Definition:
     """The definition with this activity as the only one; with `@START`, only the interval that starts then.
 
-    What the activity reads counts as there: other activities and `dependsOn` are left out. Raises DefinitionRefused.
+    Other activities and `dependsOn` are left out, so what it reads must be there; preconditions are asked. Raises
+    DefinitionRefused.
     """
     component, _, start = wanted.partition("@")
     definition = resolved.definition
@@ -61,6 +65,11 @@ def _without_others(obj: PipelineObject, kept: set[str]) -> PipelineObject:
     return replace(obj, fields=fields)
 
 
+def _intervals(resolved: Resolved, component: str) -> Intervals:
+    now = datetime.now(UTC)  # for schedules that start with the first activation, which is now
+    return make_timetable(resolved, load_catalogue(), now, now).timings[component].intervals
+
+
 def _single_interval(resolved: Resolved, component: str, start: str) -> dict[str, PipelineObject]:
     """The component's schedule, cut to the interval that starts at the given time."""
     try:
@@ -72,6 +81,12 @@ def _single_interval(resolved: Resolved, component: str, start: str) -> dict[str
         raise DefinitionRefused(
             [Problem("", "--only", f"'{component}' runs on demand.", f"Leave out '@{start}': there are no intervals.")]
         )
+    intervals = _intervals(resolved, component)
+    index = intervals.index_at(moment)
+    if (interval := intervals.at(index)) is None or interval[0] != moment:
+        message = f"'{component}' has no interval that starts at {start}."
+        nearest = f"One starts at {to_field(intervals.holding(moment))}."
+        raise DefinitionRefused([Problem("", "--only", message, nearest)])
     schedule = resolved.definition.objects[refs[0]]
     fields = {k: v for k, v in schedule.fields.items() if k not in ("endDateTime", "startAt", "occurrences")}
     fields |= {"startDateTime": (moment.strftime("%Y-%m-%dT%H:%M:%S"),), "occurrences": ("1",)}

@@ -11,6 +11,7 @@ import click
 from penstock.cli.follow import FINAL, Outcome, attempt_logs, instances
 from penstock.cli.output import counted, moment, table
 from penstock.wire.client import Client
+from penstock.wire.reasons import DEACTIVATED
 
 ALWAYS_SHOWN = (
     "id",
@@ -25,7 +26,6 @@ ALWAYS_SHOWN = (
 SHOWN = ("@attemptCount", "errorId", "errorMessage", "cancellationReason", "@cascadeFailedOn")
 MOST_SHOWN = 40
 UNSUCCESSFUL = ("FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT")
-DEACTIVATED = "The pipeline was deactivated."  # the service's reason for what the end of a run cancels
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,11 @@ def write_summary(result: Result, outcome: Outcome, data_dir: Path, seconds: flo
         counts[instance["@status"]] = counts.get(instance["@status"], 0) + 1
     summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "nothing was due"
     total = len(result.instances)
-    _say(f"\n{result.pipeline_id} is {result.state} after {seconds:.1f} s: {counted(total, 'instance')}, {summary}")
+    state = f"is {result.state}" if not result.failed else f"is {result.state} with failures"
+    _say(f"\n{result.pipeline_id} {state} after {seconds:.1f} s: {counted(total, 'instance')}, {summary}")
     _write_failures(result, data_dir)
     _write_list(outcome.blocked, "blocked")
-    if outcome.blocked:
+    if outcome.blocked and outcome.waiting:
         _say(f"  Waiting for that: {counted(outcome.waiting, 'instance')}. --wait TIME gives it longer.")
     if outcome.interrupted_by is not None:
         _write_left(result)

@@ -19,15 +19,16 @@ from penstock.cli.dry_run import dry_run
 from penstock.cli.follow import Follower, Outcome
 from penstock.cli.interrupt import Interrupted, Interruption
 from penstock.cli.only import select
-from penstock.cli.output import counted, print_json
+from penstock.cli.output import counted, print_json, problem_lines
 from penstock.cli.result import read_result, state_of, write_summary, write_table
 from penstock.data.storage import StorageError
 from penstock.definition.api_form import definition_to_api, values_to_api
 from penstock.definition.model import Definition, Values
-from penstock.definition.problems import DefinitionRefused
+from penstock.definition.problems import DefinitionRefused, Problem, closest
 from penstock.definition.resolve import resolve
-from penstock.definition.validate import Verdict
+from penstock.definition.validate import Verdict, unbuilt
 from penstock.objects import load_catalogue
+from penstock.settings import Settings, SettingsError, load_settings
 from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
@@ -69,10 +70,9 @@ def _start(options: RunOptions, start_service: StartService, interruption: Inter
     definition, verdict, problems = definition_file.read_and_validate(options.definition, given)
     errors = tuple(problem for problem in problems if not problem.is_warning)
     if definition is None or verdict is None or errors:
-        definition_file.print_problems(errors, options.as_json, to_stderr=not options.as_json)
-        if not options.as_json:
-            click.echo(f"{options.definition} has {counted(len(errors), 'error')}; nothing was created.", err=True)
-        return definition_file.REFUSED
+        return _refuse(options, errors)
+    if unknown := definition_file.unknown_parameters(definition, given):
+        return _refuse(options, unknown)
     if options.only:
         try:
             definition = select(verdict.resolved, options.only)
@@ -82,6 +82,15 @@ def _start(options: RunOptions, start_service: StartService, interruption: Inter
     if options.is_dry:
         dry_run(resolve(definition, given)[0], load_catalogue(), as_json=options.as_json)
         return 0
+    if errors := unbuilt(resolve(definition, given)[0], load_catalogue()):
+        return _refuse(options, errors)
+    for line in problem_lines(problem for problem in problems if problem.is_warning and not problem.is_advice):
+        click.echo(line, err=True)
+    try:
+        _warn_of_unused_databases(load_settings(options.config), verdict)
+    except SettingsError as error:
+        click.echo(f"penstock: {error}", err=True)
+        return 1
     try:
         service = start_service(ServiceOptions(data_dir=options.data_dir, config=options.config, is_run=True))
     except ServiceNotStarted as error:
@@ -99,6 +108,24 @@ def _start(options: RunOptions, start_service: StartService, interruption: Inter
     finally:
         interruption.shield()
         service.stop()
+
+
+def _refuse(options: RunOptions, errors: tuple[Problem, ...]) -> int:
+    definition_file.print_problems(errors, options.as_json, to_stderr=not options.as_json)
+    if not options.as_json:
+        click.echo(f"{options.definition} has {counted(len(errors), 'error')}; nothing was created.", err=True)
+    return definition_file.REFUSED
+
+
+def _warn_of_unused_databases(settings: Settings, verdict: Verdict) -> None:
+    """A name in the settings that the definition does not say is most likely mistyped."""
+    said = {value for obj in verdict.resolved.objects.values() for values in obj.fields.values() for value in values}
+    connections = [text for obj in verdict.resolved.objects.values() if (text := obj.text("connectionString"))]
+    for name in settings.databases:
+        if name not in said:
+            message = f"The settings map the database '{name}', which the definition does not name."
+            remedy = closest(name, connections) or f"It names {', '.join(dict.fromkeys(connections)) or 'none'}."
+            click.echo(f"warning: {message} {remedy}", err=True)
 
 
 def _run(

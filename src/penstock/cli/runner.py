@@ -33,6 +33,8 @@ def _stop_with_host(stop: Callable[[], None]) -> None:
 def work(options: RunnerOptions, make_task_runner: MakeTaskRunner) -> None:
     """Work until stopped by a signal, or until the service says that the resource has ended."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    if not all(options.groups):
+        fail("The name of a worker group is empty.")
     try:
         runner = make_task_runner(options)
     except RunnerNotStarted as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from penstock.definition.conversion import convert_text
 from penstock.definition.model import FieldValue, PipelineObject, Ref, is_user_field
@@ -38,15 +39,13 @@ def typed_problems(
     """Problems of an object of a known type; those of inherited fields are reported for the object that has them."""
     obj = resolved.objects[written.id]
     slots = slots_of(cls)
-    for key in written.fields:
-        if key in slots or key in ("id", "name", "type") or is_user_field(key) or key.startswith("@"):
-            continue
-        yield Problem(
-            obj.id,
-            key,
-            f"{cls.type_name()} has no field {shown(key)}.",
-            closest(key, slots) or "User-defined fields begin with my and a capital letter, or with _.",
-        )
+    for key, values in written.fields.items():
+        if key in slots:
+            if slots[key].unlisted:
+                message = f"AWS's reference lists no '{key}' for {cls.type_name()}."
+                yield Problem(obj.id, key, message, slots[key].unlisted, is_warning=True)
+        elif not (key in ("id", "name", "type") or is_user_field(key) or key.startswith("@")):
+            yield from _without_slot(resolved, obj.id, cls, key, values)
     for slot in slots.values():
         values = obj.fields.get(slot.name, ())
         if values:
@@ -57,7 +56,20 @@ def typed_problems(
         elif slot.required and not (slot.is_schedule and resolved.may_be_on_demand):
             yield Problem(obj.id, slot.name, f"{cls.type_name()} needs a '{slot.name}'.", slot.doc)
     yield from _group_problems(obj, cls)
-    yield from cls.check(obj)
+    for problem in cls.check(obj):
+        yield replace(problem, object_id=resolved.owner(obj.id, problem.field))
+
+
+def _without_slot(
+    resolved: Resolved, owner: str, cls: type[Declared], key: str, values: tuple[FieldValue, ...]
+) -> Iterator[Problem]:
+    if cls.takes_any_field:
+        for value in values:
+            if isinstance(value, Ref):
+                yield from _missing_target(resolved, owner, key, value)
+        return
+    remedy = closest(key, slots_of(cls)) or "User-defined fields begin with my and a capital letter, or with _."
+    yield Problem(owner, key, f"{cls.type_name()} has no field {shown(key)}.", remedy)
 
 
 def untyped_problems(resolved: Resolved, catalogue: Catalogue, obj: PipelineObject) -> Iterator[Problem]:
@@ -72,7 +84,7 @@ def untyped_problems(resolved: Resolved, catalogue: Catalogue, obj: PipelineObje
             yield Problem(
                 obj.id,
                 key,
-                f"No type that runs here has a field {shown(key)}.",
+                f"No type has a field {shown(key)}.",
                 closest(key, {name for cls in catalogue.types.values() for name in slots_of(cls)}),
                 is_warning=True,
             )

@@ -14,6 +14,7 @@ MASK = "*****"
 class Problem:
     """One thing that is wrong; a warning does not keep a definition from being activated.
 
+    Advice (`is_advice`) is a warning about what AWS asks or recommends, of no consequence for a run here.
     `value` is the wrong value; it is left empty for a secret one, and messages show `*****` instead.
     """
 
@@ -23,6 +24,7 @@ class Problem:
     remedy: str = ""
     value: str = ""
     is_warning: bool = False
+    is_advice: bool = False
 
     @property
     def text(self) -> str:

@@ -18,7 +18,8 @@ import re
 import types
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Union, dataclass_transform, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Any, ClassVar, Literal, Union, dataclass_transform, get_args, get_origin
 
 from penstock.definition.model import PipelineObject
 from penstock.definition.period import Period
@@ -53,6 +54,7 @@ class Slot:
     targets: tuple[type[Declared], ...] = ()
     for_aws_only: bool = False
     is_schedule: bool = False
+    unlisted: str = ""
 
     @property
     def is_secret(self) -> bool:
@@ -69,6 +71,7 @@ class _SlotSpec:
     name: str | None
     for_aws_only: bool
     is_schedule: bool
+    unlisted: str
 
 
 def slot(
@@ -80,21 +83,29 @@ def slot(
     name: str | None = None,
     for_aws_only: bool = False,
     is_schedule: bool = False,
+    unlisted: str = "",
 ) -> Any:
     """Declare a slot.
 
     `one_of` names a group of which at least one must be given (and not two, with `at_most_one`); `name` is the wire
     name where it is not the attribute in camel case; `for_aws_only` marks what only AWS's own service needs (a warning
-    here); `is_schedule` marks a field that on-demand pipelines leave out.
+    here); `is_schedule` marks a field that on-demand pipelines leave out; `unlisted` marks a field that real
+    definitions have though AWS's reference does not list it (a warning), and says what to do instead.
     """
-    return _SlotSpec(doc, default, one_of, at_most_one, name, for_aws_only, is_schedule)
+    return _SlotSpec(doc, default, one_of, at_most_one, name, for_aws_only, is_schedule, unlisted)
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(slot,))
 class Declared:
-    """The root of all object types; an instance is a converted object that code can work with."""
+    """The root of all object types; an instance is a converted object that code can work with.
+
+    `is_built` says that Penstock can run the type: one that is not validates, and is refused at activation.
+    `takes_any_field` marks a type whose fields AWS has not published: those without a slot are accepted as they are.
+    """
 
     is_abstract: ClassVar[bool] = True
+    is_built: ClassVar[bool] = True
+    takes_any_field: ClassVar[bool] = False
     family: ClassVar[str] = ""
     icon: ClassVar[str] = "object"
 
@@ -128,7 +139,7 @@ class Declared:
 
 
 def slots_of(cls: type[Declared]) -> dict[str, Slot]:
-    """The slots of a type and of its ancestors, by wire name, in the order of declaration."""
+    """The slots of a type and of its ancestors, by wire name, in the order of the first declaration."""
     found = _SLOTS.get(cls)
     if found is None:
         found = _SLOTS[cls] = _read_slots(cls)
@@ -140,18 +151,24 @@ _SLOTS: dict[type, dict[str, Slot]] = {}
 
 def _read_slots(cls: type[Declared]) -> dict[str, Slot]:
     found: dict[str, Slot] = {}
-    hints = get_type_hints(cls)
     for ancestor in reversed(cls.__mro__):
-        for attribute in inspect.get_annotations(ancestor):
-            spec = ancestor.__dict__.get(attribute)
-            if isinstance(spec, _SlotSpec):
-                made = _make(cls, attribute, hints[attribute], spec)
-                found.pop(made.name, None)
-                found[made.name] = made
+        found |= {made.name: made for made in _own_slots(ancestor)}
     return found
 
 
-def _make(cls: type[Declared], attribute: str, annotation: Any, spec: _SlotSpec) -> Slot:
+@cache
+def _own_slots(cls: type) -> tuple[Slot, ...]:
+    if not any(isinstance(value, _SlotSpec) for value in vars(cls).values()):
+        return ()
+    made = []
+    for attribute, annotation in inspect.get_annotations(cls, eval_str=True).items():
+        spec = cls.__dict__.get(attribute)
+        if isinstance(spec, _SlotSpec):
+            made.append(_make(cls, attribute, annotation, spec))
+    return tuple(made)
+
+
+def _make(cls: type, attribute: str, annotation: Any, spec: _SlotSpec) -> Slot:
     many = optional = False
     if get_origin(annotation) in (Union, types.UnionType):
         parts = [part for part in get_args(annotation) if part is not type(None)]
@@ -189,15 +206,15 @@ def _make(cls: type[Declared], attribute: str, annotation: Any, spec: _SlotSpec)
         targets=targets,
         for_aws_only=spec.for_aws_only,
         is_schedule=spec.is_schedule,
+        unlisted=spec.unlisted,
     )
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The object types that exist here; `not_built` names AWS's types that cannot run yet."""
+    """The object types that exist here."""
 
     types: dict[str, type[Declared]]
-    not_built: tuple[str, ...] = ()
     _fields: set[str] = field(default_factory=set)
 
     def find(self, type_name: str | None) -> type[Declared] | None:

@@ -61,8 +61,12 @@ def validate(
         cls = catalogue.find(kind)
         if cls is not None:
             problems.extend(typed_problems(resolved, catalogue, obj, cls, complete=complete))
+            if not cls.is_built:
+                message = f"{kind} validates, but Penstock cannot run it yet: activation is refused."
+                problems.append(Problem(obj.id, "type", message, is_warning=True))
         elif kind is not None and not (obj.id == DEFAULT and kind == DEFAULT):
-            problems.append(_type_problem(catalogue, resolved.owner(obj.id, "type"), kind))
+            message, remedy = f"The type {shown(kind)} is not known.", closest(kind, catalogue.types)
+            problems.append(Problem(resolved.owner(obj.id, "type"), "type", message, remedy, kind))
         elif obj.id != DEFAULT and obj.id not in parents:
             problems.append(Problem(obj.id, "type", "The type is missing.", "Give the object a type."))
         else:
@@ -73,17 +77,17 @@ def validate(
     return Verdict(resolved, tuple(dict.fromkeys(problems)))
 
 
-def _type_problem(catalogue: Catalogue, identity: str, kind: str) -> Problem:
-    if kind in catalogue.not_built:
-        return Problem(
-            identity,
-            "type",
-            f"{kind} is a type of AWS Data Pipeline that Penstock cannot run yet.",
-            f"Types that run: {', '.join(sorted(catalogue.types))}.",
-            kind,
-        )
-    remedy = closest(kind, [*catalogue.types, *catalogue.not_built])
-    return Problem(identity, "type", f"The type {shown(kind)} is not known.", remedy, kind)
+def unbuilt(resolved: Resolved, catalogue: Catalogue) -> tuple[Problem, ...]:
+    """An error for each object of a type that cannot run yet: what activation refuses a valid definition for."""
+    found = []
+    for obj in resolved.objects.values():
+        cls = catalogue.find(obj.text("type"))
+        if cls is not None and not cls.is_built:
+            others = sorted(name for name, c in catalogue.types.items() if c.is_built and c.family == cls.family)
+            remedy = f"{cls.family} types that can run: {', '.join(others)}." if others else ""
+            message = f"{cls.type_name()} cannot run in Penstock yet."
+            found.append(Problem(obj.id, "type", message, remedy, cls.type_name()))
+    return tuple(found)
 
 
 def _expression_problems(resolved: Resolved, catalogue: Catalogue, findings: list[Finding]) -> Iterator[Problem]:
@@ -131,22 +135,33 @@ def _circle_problems(resolved: Resolved, catalogue: Catalogue) -> Iterator[Probl
 
 
 def _schedule_problems(resolved: Resolved, catalogue: Catalogue) -> Iterator[Problem]:
+    """A resource without a schedule takes that of the activities on it (the guide: Schedule, examples)."""
     if resolved.may_be_on_demand:
         return
+    served = set(_served_resources(resolved, catalogue))
     for obj in resolved.objects.values():
         cls = catalogue.find(obj.text("type"))
         if cls is not None and cls.family == "Schedule":
             for key, value in (("period", "ONDEMAND_PERIOD"), ("startAt", "ONDEMAND_ACTIVATION_TIME")):
                 if (obj.text(key) or "").upper() == value:
                     message = f"'{key}' is '{value}', but the pipeline is not on-demand."
-                    yield Problem(obj.id, key, message, "Set scheduleType to ondemand on Default.", value)
-        if cls is not None and cls.family in SCHEDULED and "schedule" not in obj.fields:
+                    owner = resolved.owner(obj.id, key)
+                    yield Problem(owner, key, message, "Set scheduleType to ondemand on Default.", value)
+        if cls is not None and cls.family in SCHEDULED and "schedule" not in obj.fields and obj.id not in served:
             yield Problem(
                 obj.id,
                 "schedule",
                 f"{cls.type_name()} has no schedule.",
                 "Refer to a Schedule here or on Default, or set scheduleType to ondemand on Default.",
             )
+
+
+def _served_resources(resolved: Resolved, catalogue: Catalogue) -> Iterator[str]:
+    """What activities that have a schedule run on."""
+    for obj in resolved.objects.values():
+        cls = catalogue.find(obj.text("type"))
+        if cls is not None and cls.family == "Activity" and "schedule" in obj.fields:
+            yield from obj.refs("runsOn")
 
 
 def _recommendations(resolved: Resolved, catalogue: Catalogue) -> Iterator[Problem]:
@@ -160,9 +175,9 @@ def _recommendations(resolved: Resolved, catalogue: Catalogue) -> Iterator[Probl
         for slot in slots_of(cls).values():
             if slot.for_aws_only and slot.name not in obj.fields:
                 message = f"AWS Data Pipeline needs a '{slot.name}' here; Penstock does not."
-                yield Problem(obj.id, slot.name, message, is_warning=True)
+                yield Problem(obj.id, slot.name, message, is_warning=True, is_advice=True)
     for obj in activities:
         if (obj.text("failureAndRerunMode") or "").lower() != "cascade":
-            yield Problem(obj.id, "failureAndRerunMode", CASCADE_WARNING, is_warning=True)
+            yield Problem(obj.id, "failureAndRerunMode", CASCADE_WARNING, is_warning=True, is_advice=True)
     if activities and not any("pipelineLogUri" in obj.fields for obj in activities):
-        yield Problem(DEFAULT, "pipelineLogUri", LOG_WARNING, is_warning=True)
+        yield Problem(DEFAULT, "pipelineLogUri", LOG_WARNING, is_warning=True, is_advice=True)

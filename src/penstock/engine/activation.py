@@ -14,12 +14,15 @@ from penstock.engine.plan import Component, Plan
 from penstock.engine.status import move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Activation, ComponentState, Instance, Pipeline, read, read_all
+from penstock.wire.reasons import DEACTIVATED
 
 
 def activate(
     turn: Turn, pipeline: Pipeline, version: int, values: Values, start_at: int | None, by: str
 ) -> Activation | None:
     """Make an activation and let its components run; None where the pipeline's state does not allow it."""
+    if move(turn.tx, pipeline, "activate", turn.now, detail=by) is None:
+        return None
     number = pipeline.activation + 1
     scheduled_at, skip_until = turn.now // 1000 * 1000, start_at
     row = turn.tx.one("activation_by_number", pipeline_id=pipeline.pipeline_id, number=pipeline.activation)
@@ -40,8 +43,6 @@ def activate(
         activated_at=turn.now,
         activated_by=by,
     )
-    if move(turn.tx, pipeline, "activate", turn.now, detail=by) is None:
-        return None
     turn.tx.execute("set_activation", pipeline_id=pipeline.pipeline_id, number=number, at=turn.now)
     plan = turn.plans.find(turn.tx, pipeline.pipeline_id, number)
     _drop_cursors(turn, plan)
@@ -62,7 +63,7 @@ def _drop_cursors(turn: Turn, plan: Plan) -> None:
 
 def _resume(turn: Turn, pipeline_id: str, start_at: int | None) -> None:
     """Run what the last deactivation cancelled, unless it lies before the start, and look at what stood still."""
-    for row in turn.tx.all("deactivated_instances", pipeline_id=pipeline_id, reason=endings.DEACTIVATED):
+    for row in turn.tx.all("deactivated_instances", pipeline_id=pipeline_id):
         if start_at is None or row["scheduled_start"] >= start_at:
             rerun.rerun(turn, read(Instance, row), spread=False, counts=True)
     for row in turn.tx.all("active_instances_of_pipeline", pipeline_id=pipeline_id):
@@ -109,20 +110,18 @@ def deactivate(turn: Turn, pipeline: Pipeline, *, cancel_active: bool) -> bool:
         if instance.family == "Resource":
             turn.check(instance.pipeline_id, instance.instance_id)  # it ends when what runs on it has
         elif cancel_active or instance.status != "RUNNING":
-            endings.cancel(turn, instance, endings.DEACTIVATED)
+            endings.cancel(turn, instance, DEACTIVATED, was_deactivated=True)
     turn.perhaps_over.add(pipeline.pipeline_id)
     return True
 
 
-def due_intervals(plan: Plan, now: int, start_at: int | None = None) -> Mapping[str, int]:
-    """How many intervals of each scheduled component are due now, counting at most a million."""
-    counts: dict[str, int] = {}
-    for component in plan.components.values():
-        if component.family == "Precondition" or component.intervals.period is None:
-            continue
-        first = component.intervals.first_from(from_ms(start_at)) if start_at is not None else 0
-        counts[component.id] = max(0, due_index(component, now) - first)
-    return counts
+def due_intervals(plan: Plan, now: int) -> Mapping[str, int]:
+    """How many intervals of each scheduled component are due now."""
+    return {
+        component.id: due_index(component, now)
+        for component in plan.components.values()
+        if component.family != "Precondition" and component.intervals.period is not None
+    }
 
 
 def due_index(component: Component, now: int) -> int:

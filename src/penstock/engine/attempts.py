@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from penstock.clock import from_ms, to_field
 from penstock.engine.dependencies import consumers
 from penstock.engine.materialise import place_of
-from penstock.engine.plan import SYSTEM_GROUP, Component, Plan
+from penstock.engine.plan import SYSTEM_GROUP, Component, Plan, resource_group
 from penstock.engine.status import earliest, move
 from penstock.engine.turn import Turn, new_token
 from penstock.store.rows import Attempt, Instance, read
+
+MOST_DELIVERIES = 5
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def queue(
         available_at=available_at,
         expires_at=expires_at,
     )
-    turn.due(available_at)
+    if available_at > turn.now:
+        turn.due(available_at)
     turn.due(expires_at)
     turn.wake(group)
 
@@ -65,15 +68,10 @@ def worker_group(plan: Plan, component: Component, instance: Instance) -> str:
     return place.worker_group or ""
 
 
-def resource_group(pipeline_id: str, instance_id: str) -> str:
-    """The worker group of one resource instance, as the service names it (recorded)."""
-    return f"resource:{pipeline_id}_{instance_id}"
-
-
 def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance] | None:
-    """Give an attempt to a task runner as a lease; None when somebody else was first."""
+    """Give an attempt to a task runner as a lease; None when somebody else was first, or it was paused meanwhile."""
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-    if instance is None:
+    if instance is None or turn.is_paused(instance):
         return None
     component = turn.component(instance)
     lease_until = turn.in_seconds(turn.settings.acknowledge_within)
@@ -99,6 +97,25 @@ def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance
     if instance.family != "Resource":
         instance = move(turn.tx, instance, "take", turn.now) or instance
     return taken, instance
+
+
+def hand_back(turn: Turn, attempt: Attempt) -> None:
+    """Let another task runner have an attempt at once, under a new task id.
+
+    One that has come back too often without an acknowledgement has failed: it may be what ends its task runners.
+    """
+    if not attempt.acknowledged:
+        attempt = replace(attempt, deliveries=attempt.deliveries + 1)
+    if attempt.deliveries >= MOST_DELIVERIES:
+        message = f"{MOST_DELIVERIES} times a task runner took the task and did not acknowledge it."
+        failed(turn, attempt, Failure("TaskNotAcknowledged", message), verb="time out")
+        return
+    moved = move(turn.tx, attempt, "hand back", turn.now, task_id=new_token(), available_at=turn.now)
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    if moved is not None and instance is not None:
+        if instance.family != "Resource":  # it is CREATING, not RUNNING, until its own runner calls
+            move(turn.tx, instance, "hand back", turn.now)
+        turn.wake(moved.worker_group)
 
 
 def report(turn: Turn, attempt: Attempt, fields: Mapping[str, str]) -> bool:
@@ -139,7 +156,7 @@ def is_false(turn: Turn, attempt: Attempt) -> None:
     if attempt.expires_at is not None and attempt.expires_at <= turn.now:
         expired(turn, attempt)
         return
-    moved = move(turn.tx, attempt, "ask again", turn.now, task_id=new_token(), available_at=again)
+    moved = move(turn.tx, attempt, "ask again", turn.now, task_id=new_token(), available_at=again, deliveries=0)
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
     if moved is not None and instance is not None:
         move(turn.tx, instance, "hand back", turn.now)
@@ -168,9 +185,9 @@ def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry
         return
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
     component = turn.component(instance) if instance else None
-    if instance is None or component is None:
+    if instance is None:
         return
-    if may_retry and instance.tries_left > 0 and instance.status != "SHUTTING_DOWN":
+    if component is not None and may_retry and instance.tries_left > 0 and instance.status != "SHUTTING_DOWN":
         if instance.family == "Resource":
             lose_tasks(turn, instance)
         counted = replace(instance, tries_left=instance.tries_left - 1)

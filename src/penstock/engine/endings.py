@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from penstock.engine import actions, attempts
 from penstock.engine.dependencies import all_of, consumers, meet, producer_of, unmeet
+from penstock.engine.plan import resource_group
 from penstock.engine.status import ENDED, UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Instance
 
 RESOURCE_FAILED = "The resource failed."
-DEACTIVATED = "The pipeline was deactivated."
 
 
 def ended(turn: Turn, instance: Instance) -> None:
@@ -30,10 +30,10 @@ def ended(turn: Turn, instance: Instance) -> None:
         if instance.family == "Resource":
             _cancel_tasks(turn, instance)
     if instance.family == "Resource":
-        group = attempts.resource_group(instance.pipeline_id, instance.instance_id)
+        group = resource_group(instance.pipeline_id, instance.instance_id)
         turn.tx.execute("delete_keys_of_group", pipeline_id=instance.pipeline_id, worker_group=group)
         turn.wake(group)
-    if instance.cancellation_reason == DEACTIVATED:
+    if instance.was_deactivated:
         turn.perhaps_over.add(instance.pipeline_id)
         return
     _set_health(turn, instance)
@@ -63,9 +63,13 @@ def finish_preconditions(turn: Turn, instance: Instance) -> None:
             turn.ended.append(moved)
 
 
-def cancel(turn: Turn, instance: Instance, reason: str) -> bool:
-    """Cancel an instance that has not ended, with its attempt; False where it has ended."""
-    moved = move(turn.tx, instance, "cancel", turn.now, detail=reason, cancellation_reason=reason)
+def cancel(turn: Turn, instance: Instance, reason: str, *, was_deactivated: bool = False) -> bool:
+    """Cancel an instance that has not ended, with its attempt; False where it has ended.
+
+    What `was_deactivated` runs again with the next activation, and its end says nothing of its health.
+    """
+    changes = {"cancellation_reason": reason, "was_deactivated": int(was_deactivated)}
+    moved = move(turn.tx, instance, "cancel", turn.now, detail=reason, **changes)
     if moved is None:
         return False
     attempts.cancel_active(turn, moved)

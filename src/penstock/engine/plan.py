@@ -13,7 +13,7 @@ from penstock.clock import from_ms
 from penstock.definition.conversion import convert_text
 from penstock.definition.dependencies import component_graph
 from penstock.definition.file_form import definition_of
-from penstock.definition.model import PipelineObject, Values
+from penstock.definition.model import Definition, PipelineObject, Values
 from penstock.definition.period import Intervals, Period
 from penstock.definition.resolve import Resolved, resolve
 from penstock.definition.slots import Catalogue, slots_of
@@ -23,8 +23,25 @@ from penstock.store.database import Transaction
 from penstock.store.rows import Activation, Instance, Pipeline, read
 
 SYSTEM_GROUP = "penstock:system"
+_OF_RESOURCES = "resource:"
 RESOURCE_RETRIES = 3
-LAST_INTERVAL_SEARCH = 10_000_000
+PLANS_KEPT = 500  # a plan takes about 5 KiB and a millisecond a component, and each task that ends needs its plan
+
+
+def resource_group(pipeline_id: str, instance_id: str) -> str:
+    """The worker group of one resource instance, as the service names it (recorded)."""
+    return f"{_OF_RESOURCES}{pipeline_id}_{instance_id}"
+
+
+def resource_of_group(worker_group: str) -> tuple[str, str] | None:
+    """The ids of the pipeline and of the resource instance whose worker group this is; None for other groups.
+
+    A pipeline's id has no underscore.
+    """
+    if not worker_group.startswith(_OF_RESOURCES):
+        return None
+    pipeline_id, _, instance_id = worker_group[len(_OF_RESOURCES) :].partition("_")
+    return pipeline_id, instance_id
 
 
 @dataclass(frozen=True)
@@ -79,10 +96,15 @@ class Plan:
 
 
 def make_plan(
-    pipeline: Pipeline, activation: Activation, body: str, catalogue: Catalogue, settings: EngineSettings
+    pipeline: Pipeline,
+    activation: Activation,
+    definition: Definition,
+    values: Values,
+    catalogue: Catalogue,
+    settings: EngineSettings,
 ) -> Plan:
     """Work out the components of an activation; the definition was validated before."""
-    resolved, _ = resolve(definition_of(json.loads(body)), values_of(activation))
+    resolved, _ = resolve(definition, values)
     on_demand = resolved.is_on_demand
     graph = component_graph(resolved, catalogue)
     scheduled_at = from_ms(activation.scheduled_at)
@@ -135,6 +157,13 @@ def make_plan(
     return Plan(pipeline.pipeline_id, activation, resolved, on_demand, components, timetable)
 
 
+def unactivated_plan(pipeline: Pipeline, definition: Definition) -> Plan:
+    """A plan that shows a definition before its first activation, also one with errors; it has no components."""
+    resolved, _ = resolve(definition)
+    nothing = Activation(pipeline.pipeline_id, 0, pipeline.latest_version, "{}", 0, None, 0, "")
+    return Plan(pipeline.pipeline_id, nothing, resolved, resolved.is_on_demand, {}, Timetable(resolved, {}, {}))
+
+
 def values_of(activation: Activation) -> Values:
     """The parameter values that the activation was given (secret ones encrypted)."""
     return {key: tuple(values) for key, values in json.loads(activation.parameter_values).items()}
@@ -182,7 +211,7 @@ def _milliseconds(value: object) -> int:
 class Plans:
     """The plans of recent activations, kept in memory; a plan never changes."""
 
-    def __init__(self, catalogue: Catalogue, settings: EngineSettings, most: int = 64) -> None:
+    def __init__(self, catalogue: Catalogue, settings: EngineSettings, most: int = PLANS_KEPT) -> None:
         self.catalogue = catalogue
         self.settings = settings
         self.most = most
@@ -200,7 +229,9 @@ class Plans:
             activation = read(Activation, row)
             stored = tx.one("definition_by_version", pipeline_id=pipeline_id, version=activation.version)
             assert stored is not None
-            plan = make_plan(read(Pipeline, pipeline), activation, stored["body"], self.catalogue, self.settings)
+            definition = definition_of(json.loads(stored["body"]))
+            values = values_of(activation)
+            plan = make_plan(read(Pipeline, pipeline), activation, definition, values, self.catalogue, self.settings)
             with self._lock:
                 self._kept[pipeline_id, number] = plan
                 while len(self._kept) > self.most:

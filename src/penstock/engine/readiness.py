@@ -41,11 +41,8 @@ def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
 
 def is_held(turn: Turn, instance: Instance) -> bool:
     """Whether the pipeline or the component was told to stand still."""
-    if turn.pipeline(instance.pipeline_id).state not in ("SCHEDULED", "FINISHED"):
-        return True
-    name = instance.node or instance.component
-    row = turn.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=name)
-    return row is not None and bool(row["paused"])
+    is_active = turn.pipeline(instance.pipeline_id).state in ("SCHEDULED", "FINISHED")
+    return not is_active or turn.is_paused(instance)
 
 
 def _go_on(turn: Turn, instance: Instance, component: Component) -> None:

@@ -1,30 +1,49 @@
-"""After a start: the service's own tasks that an earlier process held are handed out again."""
+"""After a start: what earlier processes held is handed out again, and what a killed run left is ended."""
 
 from __future__ import annotations
 
-from penstock.engine.attempts import Failure, failed
+from penstock.engine.activation import deactivate
+from penstock.engine.attempts import Failure, failed, hand_back
 from penstock.engine.engine import Engine
 from penstock.engine.plan import SYSTEM_GROUP
-from penstock.engine.status import move
-from penstock.engine.turn import Turn, new_token
-from penstock.store.rows import Attempt, read_all
+from penstock.store.rows import Attempt, Pipeline, read_all
+
+SERVICE_ENDED = Failure("ServiceRestarted", "The service that hosted the resource has ended.")
 
 
-def recover(engine: Engine) -> None:
-    """Hand back preconditions, and start resources again, whose host ended with the process."""
+def recover(engine: Engine, hostname: str) -> None:
+    """Hand back preconditions, and start resources again, that a server which has ended held under this name."""
     with engine.store.snapshot() as tx:
-        rows = tx.all("running_attempts_of_group", worker_group=SYSTEM_GROUP, owner=engine.owner)
+        rows = tx.all("running_attempts_of_host", worker_group=SYSTEM_GROUP, owner=engine.owner, hostname=hostname)
     for attempt in read_all(Attempt, rows):
         with engine.turn(attempt.pipeline_id) as turn:
-            _hand_back(turn, attempt)
+            instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+            if instance is not None and instance.family == "Resource":
+                failed(turn, attempt, SERVICE_ENDED)
+            else:
+                hand_back(turn, attempt)
 
 
-def _hand_back(turn: Turn, attempt: Attempt) -> None:
-    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-    if instance is not None and instance.family == "Resource":
-        failed(turn, attempt, Failure("ServiceRestarted", "The service that hosted the resource has ended."))
-        return
-    moved = move(turn.tx, attempt, "hand back", turn.now, task_id=new_token(), available_at=turn.now)
-    if moved is not None and instance is not None:
-        move(turn.tx, instance, "hand back", turn.now)
-        turn.wake(moved.worker_group)
+def end_run(engine: Engine, owner: str) -> list[str]:
+    """Deactivate the pipelines of a run that was killed, and have them belong to servers; gives their ids."""
+    with engine.store.snapshot() as tx:
+        left = read_all(Pipeline, tx.all("pipelines_of_owner", owner=owner))
+    for pipeline in left:
+        with engine.turn(pipeline.pipeline_id) as turn:
+            if pipeline.state == "SCHEDULED":
+                deactivate(turn, pipeline, cancel_active=True)
+    with engine.store.snapshot() as tx:
+        running = read_all(Attempt, tx.all("running_attempts_of_owner", owner=owner))
+    for attempt in running:  # resources that are SHUTTING_DOWN: what would have told of their end is gone
+        with engine.turn(attempt.pipeline_id) as turn:
+            failed(turn, attempt, SERVICE_ENDED)
+    release(engine, owner)
+    return [pipeline.pipeline_id for pipeline in left]
+
+
+def release(engine: Engine, owner: str) -> None:
+    """Have what belongs to a run belong to servers, without the run's keys."""
+    with engine.turn() as turn:
+        turn.tx.execute("delete_keys_of_owner", owner=owner)
+        turn.tx.execute("release_attempts", owner=owner)
+        turn.tx.execute("release_pipelines", owner=owner)

@@ -18,6 +18,7 @@ NOTHING_WRONG: dict[str, Any] = {
     "error_message": None,
     "error_stack_trace": None,
     "cancellation_reason": None,
+    "was_deactivated": 0,
     "cascade_failed_on": None,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from penstock.engine import attempts, endings, rerun
 from penstock.engine.dependencies import meet, producer_of
+from penstock.engine.plan import resource_group
 from penstock.engine.status import move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Attempt, Dependency, Instance, read
@@ -31,29 +32,20 @@ def want(turn: Turn, consumer: Instance, dependency: Dependency) -> None:
             attempts.queue(turn, resource, component, verb="create")
 
 
-def is_ready(turn: Turn, pipeline_id: str, worker_group: str) -> None:
+def is_ready(turn: Turn, resource: Instance) -> None:
     """A resource's own task runner has called: the resource is RUNNING, and what waits for it may go on."""
-    resource = of_group(turn, pipeline_id, worker_group)
-    if resource is None or resource.status != "CREATING":
+    if resource.status != "CREATING":
         return
     moved = move(turn.tx, resource, "start", turn.now)
     if moved is None:
         return
     component = turn.component(moved)
-    row = turn.tx.one("active_attempt", pipeline_id=pipeline_id, instance_id=moved.instance_id)
+    row = turn.tx.one("active_attempt", pipeline_id=moved.pipeline_id, instance_id=moved.instance_id)
     if component is not None and row is not None:
         ends_at = turn.after(component.terminate_after)
-        turn.tx.execute("set_attempt_end", pipeline_id=pipeline_id, attempt_id=row["attempt_id"], ends_at=ends_at)
+        turn.tx.execute("set_attempt_end", pipeline_id=moved.pipeline_id, attempt_id=row["attempt_id"], ends_at=ends_at)
         turn.due(ends_at)
     meet(turn, moved, "resource")
-
-
-def of_group(turn: Turn, pipeline_id: str, worker_group: str) -> Instance | None:
-    """The resource instance whose worker group this is."""
-    prefix = attempts.resource_group(pipeline_id, "")
-    if not worker_group.startswith(prefix):
-        return None
-    return turn.instance(pipeline_id, worker_group[len(prefix) :])
 
 
 def is_needed(turn: Turn, resource: Instance, waits: list[Dependency]) -> bool:
@@ -72,7 +64,7 @@ def shut_down(turn: Turn, resource: Instance) -> None:
     attempt = read(Attempt, row) if row else None
     if attempt is not None and attempt.status == "RUNNING":
         if move(turn.tx, resource, "shut down", turn.now) is not None:
-            turn.wake(attempts.resource_group(resource.pipeline_id, resource.instance_id))
+            turn.wake(resource_group(resource.pipeline_id, resource.instance_id))
         return
     if attempt is not None:
         move(turn.tx, attempt, "cancel", turn.now)
@@ -81,7 +73,6 @@ def shut_down(turn: Turn, resource: Instance) -> None:
         turn.ended.append(moved)
 
 
-def must_end(turn: Turn, pipeline_id: str, worker_group: str) -> bool:
-    """Whether the task runner of this resource group has nothing more to do."""
-    resource = of_group(turn, pipeline_id, worker_group)
-    return resource is None or resource.status == "SHUTTING_DOWN" or resource.ended_at is not None
+def must_end(resource: Instance) -> bool:
+    """Whether the resource's own task runner has nothing more to do."""
+    return resource.status == "SHUTTING_DOWN" or resource.ended_at is not None

@@ -5,7 +5,8 @@ Statuses and their meaning are those of the guide's page on pipeline status deta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
 from penstock.store.database import Transaction
@@ -73,130 +74,54 @@ def move(tx: Transaction, row: T, verb: str, now: int, *, detail: str = "", **ch
     The update and its event are one transaction. `changes` are other columns that change with the status; whether an
     object has ended, and when a running attempt is due, follow from the status.
     """
-    if isinstance(row, Pipeline):
-        return _move_pipeline(tx, row, verb, now, detail)
-    if isinstance(row, Instance):
-        return _move_instance(tx, row, verb, now, detail, changes)
-    return _move_attempt(tx, row, verb, now, detail, changes)
-
-
-def _move_pipeline(tx: Transaction, row: Pipeline, verb: str, now: int, detail: str) -> Pipeline | None:
-    target = _TARGETS.get(("PIPELINE", verb, row.state))
+    sphere, query, object_id, status = _of(row)
+    target = _TARGETS.get((sphere, verb, status))
     if target is None:
         return None
-    moved = replace(row, state=target, finished_at=now if target == "FINISHED" else None)
-    done = tx.execute(
-        "move_pipeline",
-        pipeline_id=row.pipeline_id,
-        from_status=row.state,
-        to_status=target,
-        finished_at=moved.finished_at,
-    )
-    if not done:
+    moved = replace(row, **changes | _following(row, target, now, changes))
+    columns = {column.name: getattr(moved, column.name) for column in fields(moved)}
+    held = {"held_task_id": row.task_id} if isinstance(row, Attempt) else {}
+    if not tx.execute(query, **columns | held, from_status=status, to_status=target):
         return None
-    _event(tx, now, row.pipeline_id, row.pipeline_id, "PIPELINE", verb, row.state, target, detail)
-    return moved
-
-
-def _move_instance(
-    tx: Transaction, row: Instance, verb: str, now: int, detail: str, changes: dict[str, Any]
-) -> Instance | None:
-    target = _TARGETS.get(("INSTANCE", verb, row.status))
-    if target is None:
-        return None
-    ended = target in ENDED
-    changes.setdefault("started_at", row.started_at or (now if target in ("RUNNING", "CREATING") else None))
-    if ended:
-        changes |= {"late_at": None, "is_rerun": 0}
-    moved = replace(row, **changes, status=target, ended_at=now if ended else None)
-    done = tx.execute(
-        "move_instance",
-        pipeline_id=row.pipeline_id,
-        instance_id=row.instance_id,
-        from_status=row.status,
-        to_status=target,
-        started_at=moved.started_at,
-        ended_at=moved.ended_at,
-        late_at=moved.late_at,
-        tries_left=moved.tries_left,
-        attempt_count=moved.attempt_count,
-        activation=moved.activation,
-        is_rerun=moved.is_rerun,
-        error_id=moved.error_id,
-        error_message=moved.error_message,
-        error_stack_trace=moved.error_stack_trace,
-        cancellation_reason=moved.cancellation_reason,
-        cascade_failed_on=moved.cascade_failed_on,
-    )
-    if not done:
-        return None
-    _event(tx, now, row.pipeline_id, row.instance_id, "INSTANCE", verb, row.status, target, detail)
-    return moved
-
-
-def _move_attempt(
-    tx: Transaction, row: Attempt, verb: str, now: int, detail: str, changes: dict[str, Any]
-) -> Attempt | None:
-    target = _TARGETS.get(("ATTEMPT", verb, row.status))
-    if target is None:
-        return None
-    moved = replace(row, **changes, status=target)
-    is_running = target == "RUNNING"
-    moved = replace(
-        moved,
-        ended_at=None if target in ("RUNNING", "WAITING_FOR_RUNNER") else now,
-        lease_until=moved.lease_until if is_running else None,
-        ends_at=moved.ends_at if is_running else None,
-        due_at=earliest(moved.lease_until, moved.ends_at) if is_running else None,
-    )
-    done = tx.execute(
-        "move_attempt",
-        pipeline_id=row.pipeline_id,
-        attempt_id=row.attempt_id,
-        from_status=row.status,
-        held_task_id=row.task_id,
-        to_status=target,
-        task_id=moved.task_id,
-        available_at=moved.available_at,
-        started_at=moved.started_at,
-        ended_at=moved.ended_at,
-        acknowledged=moved.acknowledged,
-        lease_until=moved.lease_until,
-        ends_at=moved.ends_at,
-        due_at=moved.due_at,
-        hostname=moved.hostname,
-        error_id=moved.error_id,
-        error_message=moved.error_message,
-        error_stack_trace=moved.error_stack_trace,
-    )
-    if not done:
-        return None
-    _event(tx, now, row.pipeline_id, row.attempt_id, "ATTEMPT", verb, row.status, target, detail)
-    return moved
-
-
-def _event(
-    tx: Transaction,
-    now: int,
-    pipeline_id: str,
-    object_id: str,
-    sphere: str,
-    verb: str,
-    old: str,
-    new: str,
-    detail: str,
-) -> None:
     tx.execute(
         "insert_event",
         at=now,
-        pipeline_id=pipeline_id,
+        pipeline_id=row.pipeline_id,
         object_id=object_id,
         sphere=sphere,
         verb=verb,
-        from_status=old,
-        to_status=new,
+        from_status=status,
+        to_status=target,
         detail=detail,
     )
+    return moved
+
+
+def _of(row: Pipeline | Instance | Attempt) -> tuple[str, str, str, str]:
+    """The sphere of a row, the query that moves it, its id and its status."""
+    if isinstance(row, Pipeline):
+        return "PIPELINE", "move_pipeline", row.pipeline_id, row.state
+    if isinstance(row, Instance):
+        return "INSTANCE", "move_instance", row.instance_id, row.status
+    return "ATTEMPT", "move_attempt", row.attempt_id, row.status
+
+
+def _following(row: Pipeline | Instance | Attempt, target: str, now: int, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that follow from the new status, which is among them."""
+    if isinstance(row, Pipeline):
+        return {"state": target, "finished_at": now if target == "FINISHED" else None}
+    if isinstance(row, Instance):
+        started_at = row.started_at or (now if target in ("RUNNING", "CREATING") else None)
+        found = {"status": target, "started_at": changes.get("started_at", started_at), "ended_at": None}
+        return found | ({"ended_at": now, "late_at": None, "is_rerun": 0} if target in ENDED else {})
+    found = {"status": target, "ended_at": now, "lease_until": None, "ends_at": None, "due_at": None}
+    if target == "WAITING_FOR_RUNNER":
+        found["ended_at"] = None
+    elif target == "RUNNING":
+        lease_until, ends_at = changes.get("lease_until", row.lease_until), changes.get("ends_at", row.ends_at)
+        due_at = earliest(lease_until, ends_at)
+        found |= {"ended_at": None, "lease_until": lease_until, "ends_at": ends_at, "due_at": due_at}
+    return found
 
 
 def earliest(*moments: int | None) -> int | None:

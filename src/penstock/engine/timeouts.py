@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from penstock.engine.attempts import Failure, expired, failed
+from penstock.engine.attempts import Failure, expired, failed, hand_back
 from penstock.engine.status import move
-from penstock.engine.turn import Turn, new_token
-from penstock.store.rows import Attempt, read, read_all
+from penstock.engine.turn import Turn
+from penstock.store.rows import Attempt, Instance, read_all
 
 MOST_AT_ONCE = 100
 
@@ -32,30 +32,22 @@ def _end(turn: Turn, attempt: Attempt) -> None:
             failed(turn, attempt, failure, verb="time out")
             return
         if instance.family == "Resource":
-            _end_resource(turn, attempt)
+            _end_resource(turn, attempt, instance)
             return
         timeout = component.attempt_timeout if component else None
         failure = Failure("AttemptTimeout", f"The attempt took longer than its attemptTimeout of {timeout}.")
         failed(turn, attempt, failure, verb="time out")
     elif not attempt.acknowledged:
-        moved = move(turn.tx, attempt, "hand back", turn.now, task_id=new_token(), available_at=turn.now)
-        if moved is not None:
-            if instance.family != "Resource":
-                move(turn.tx, instance, "hand back", turn.now)
-            turn.wake(moved.worker_group)
+        hand_back(turn, attempt)
     else:
         message = f"The task runner on {attempt.hostname or 'an unknown host'} has not reported for too long."
         failed(turn, attempt, Failure("TaskRunnerLost", message), verb="time out")
 
 
-def _end_resource(turn: Turn, attempt: Attempt) -> None:
+def _end_resource(turn: Turn, attempt: Attempt, instance: Instance) -> None:
     """A resource that lives longer than terminateAfter is TIMEDOUT, without another try (the guide: status codes)."""
-    row = turn.tx.one("attempt_by_id", pipeline_id=attempt.pipeline_id, attempt_id=attempt.attempt_id)
-    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-    if row is None or instance is None:
-        return
     message = "The resource has lived longer than its terminateAfter."
-    if move(turn.tx, read(Attempt, row), "time out", turn.now, error_message=message) is None:
+    if move(turn.tx, attempt, "time out", turn.now, error_message=message) is None:
         return
     moved = move(turn.tx, instance, "time out", turn.now, error_id="TerminateAfter", error_message=message)
     if moved is not None:

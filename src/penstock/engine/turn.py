@@ -55,6 +55,12 @@ class Turn:
         row = self.tx.one("instance_by_id", pipeline_id=pipeline_id, instance_id=instance_id)
         return read(Instance, row) if row else None
 
+    def is_paused(self, instance: Instance) -> bool:
+        """Whether the instance's component was told to stand still; a precondition's is the one that it works for."""
+        name = instance.node or instance.component
+        row = self.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=name)
+        return row is not None and bool(row["paused"])
+
     def instance_at(self, pipeline_id: str, component: str, node: str, start: int) -> Instance | None:
         """The instance of a component at a scheduled start."""
         row = self.tx.one(

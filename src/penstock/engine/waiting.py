@@ -35,10 +35,8 @@ def why(turn: Turn, instance: Instance) -> list[str]:
     pipeline = turn.pipeline(instance.pipeline_id)
     if pipeline.state not in ("SCHEDULED", "FINISHED"):
         reasons.append(f"The pipeline is {pipeline.state}.")
-    name = instance.node or instance.component
-    row = turn.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=name)
-    if row is not None and row["paused"]:
-        reasons.append(f"{name} is paused.")
+    if turn.is_paused(instance):
+        reasons.append(f"{instance.node or instance.component} is paused.")
     is_held = bool(reasons)
     plan = turn.plan(instance)
     for dependency in unmet(turn, instance):

@@ -11,7 +11,9 @@ from penstock.expressions.arguments import in_range, int_of
 from penstock.expressions.errors import Mistake
 from penstock.expressions.values import Value, described
 
-_DOUBLE_TEXT = re.compile(r"[+-]?[0-9]{1,300}\.[0-9]{1,300}")
+_DOUBLE_TEXT = re.compile(
+    r"[+-]?([0-9]{1,300}\.[0-9]{0,300}|\.[0-9]{1,300}|[0-9]{1,300}(?=[eE]))([eE][+-]?[0-9]{1,3})?"
+)  # what a parameter of type Double may be, and what doubles are written as
 
 
 def number(value: Value) -> int | float:
@@ -25,7 +27,7 @@ def number(value: Value) -> int | float:
         whole = int_of(value)
         if whole is not None:
             return whole
-        if _DOUBLE_TEXT.fullmatch(value):
+        if _DOUBLE_TEXT.fullmatch(value) and math.isfinite(float(value)):
             return float(value)
     if isinstance(value, datetime):
         remedy = "Use plusDays, minusHours and the like to move a DateTime, format to make text of it."

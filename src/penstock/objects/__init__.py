@@ -13,35 +13,6 @@ from importlib.metadata import entry_points
 
 from penstock.definition.slots import Catalogue, Declared
 
-NOT_BUILT = [
-    "Custom",
-    "DynamoDBDataExists",
-    "DynamoDBDataFormat",
-    "DynamoDBDataNode",
-    "DynamoDBExportDataFormat",
-    "DynamoDBTableExists",
-    "EmrActivity",
-    "EmrConfiguration",
-    "HadoopActivity",
-    "HiveActivity",
-    "HiveCopyActivity",
-    "HttpProxy",
-    "MySqlDataNode",
-    "PigActivity",
-    "Property",
-    "RdsDatabase",
-    "RedshiftCopyActivity",
-    "RedshiftDataNode",
-    "RedshiftDatabase",
-    "RegEx",
-    "ShellScriptConfig",
-    "Terminate",
-    "EbsConfiguration",
-    "EbsBlockDeviceConfig",
-    "VolumeSpecification",
-    "GroupConfiguration",
-]
-
 
 class CatalogueError(Exception):
     """A package of object types cannot be used; the text names it and the remedy."""
@@ -66,7 +37,7 @@ def load_catalogue() -> Catalogue:
                 raise CatalogueError(
                     f"The type {cls.type_name()} is declared by {known.__module__} and by {cls.__module__}; rename one."
                 )
-    return Catalogue(types, tuple(name for name in NOT_BUILT if name not in types))
+    return Catalogue(types)
 
 
 def _classes_in(package_name: str) -> list[type[Declared]]:

@@ -143,7 +143,6 @@ class Resource(Scheduled):
     action_on_task_failure: Literal["continue", "terminate"] = slot(
         "What happens to the resource when an activity fails.", default="continue"
     )
-    http_proxy: Utility | None = slot("The proxy that clients use.")
     init_timeout: Period | None = slot("How long the resource may take to start.")
     key_pair: str | None = slot("The EC2 key pair (AWS only).")
     region: str | None = slot("The AWS region (AWS only).")

@@ -6,27 +6,31 @@ import gzip
 import shutil
 import tempfile
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
+from penstock.clock import Clock
 from penstock.data.file_names import file_name
 from penstock.data.storage import Storage
 from penstock.runner.masking import Masking
 
 FILES = ("Activity.log", "StdOutput", "StdError")
 TAIL = 2000
+REST = 10  # times as long as the last sending took: files are compressed whole each time, which must stay a small part
 
 
 class AttemptLogs:
     """Activity.log, StdOutput and StdError of one attempt."""
 
-    def __init__(self, folder: Path, uri: str | None, storage: Storage, masking: Masking) -> None:
+    def __init__(self, folder: Path, uri: str | None, storage: Storage, masking: Masking, clock: Clock) -> None:
         self.folder = folder
         self.uri = uri
         self.storage = storage
         self.masking = masking
+        self.clock = clock
         self.is_failing = False  # whether sending failed before, which is worth one warning only
         self._sent: dict[str, int] = {}
+        self._due = 0.0
         self._sending = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
@@ -44,7 +48,7 @@ class AttemptLogs:
 
     def write(self, text: str) -> None:
         """Add a line to Activity.log."""
-        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        moment = self.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         with (self.folder / "Activity.log").open("a", encoding="utf-8") as stream:
             stream.write(f"{moment} {self.masking.text(text)}\n")
 
@@ -63,11 +67,21 @@ class AttemptLogs:
         if self.uri is None:
             return
         with self._sending:
-            for name in FILES:
-                size = (self.folder / name).stat().st_size
-                if self._sent.get(name) != size:
-                    self._send(name)
-                    self._sent[name] = size
+            began = monotonic()
+            try:
+                for name in FILES:
+                    size = (self.folder / name).stat().st_size
+                    if self._sent.get(name) != size:
+                        self._send(name)
+                        self._sent[name] = size
+            finally:
+                ended = monotonic()
+                self._due = ended + REST * (ended - began)
+
+    def send_if_due(self) -> None:
+        """The same while the work goes on: logs that take long to send then rest for REST times as long."""
+        if monotonic() >= self._due:
+            self.send()
 
     def _send(self, name: str) -> None:
         with tempfile.TemporaryFile() as packed:

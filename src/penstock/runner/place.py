@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 from urllib.parse import urlsplit
 
+from penstock.clock import Clock
 from penstock.data.storage import Storage, StorageError
 from penstock.settings import Settings
 
@@ -24,6 +25,7 @@ class Place:
     data_dir: Path
     storage: Storage
     environment: Mapping[str, str]
+    clock: Clock
     settings: Settings = field(default_factory=Settings)
     config: Path | None = None
     hostname: str = field(default_factory=socket.gethostname)

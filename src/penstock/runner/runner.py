@@ -1,4 +1,4 @@
-"""The task runner's threads: pollers that take tasks and run them, and one that reports on all of them."""
+"""The task runner's threads: pollers that take tasks and run them, one that reports on all, one that sends logs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 from penstock.definition.slots import Catalogue
 from penstock.objects.work import WorkStopped
 from penstock.runner.place import Place
-from penstock.runner.task import Held, Task, failure
+from penstock.runner.task import Held, NotBegun, Task, failure
 from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
@@ -22,6 +23,7 @@ LOG = logging.getLogger(__name__)
 REFUSED = ("UnrecognizedClientException", "AccessDeniedException", "InvalidSignatureException")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 RESOURCE_PREFIX = "resource:"
+LONGEST_UNCHECKED = 0.5  # seconds between two checks while `join` waits
 STOPPED = "The task runner was stopped."
 
 
@@ -60,7 +62,6 @@ class Runner:
         self._answered = time.monotonic()
         self._stopping = threading.Event()
         self._pollers: list[threading.Thread] = []
-        self._guests: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the threads."""
@@ -68,7 +69,8 @@ class Runner:
         for group in self.groups:
             for _ in range(self.tasks):
                 self._pollers.append(threading.Thread(target=self._poll, args=(group,), daemon=True))
-        for thread in (*self._pollers, threading.Thread(target=self._report, daemon=True)):
+        others = (threading.Thread(target=target, daemon=True) for target in (self._report, self._send_all_logs))
+        for thread in (*self._pollers, *others):
             thread.start()
 
     def join(self, check: Callable[[], None] = lambda: None) -> None:
@@ -76,10 +78,12 @@ class Runner:
 
         `check` is called now and then, and may raise what ends the waiting.
         """
-        for thread in (*self._pollers, *self._guests):
+        for thread in self._pollers:
             while thread.is_alive():
                 check()
-                thread.join(0.5)
+                thread.join(LONGEST_UNCHECKED)
+        while not self.held.wait_for_none(LONGEST_UNCHECKED):  # resources, which have threads of their own
+            check()
         self._stopping.set()
         self.client.close()
 
@@ -155,16 +159,14 @@ class Runner:
     def _take(self, answer: Mapping[str, Any]) -> None:
         try:
             task = Task.read(answer, self.place)
-        except Exception as error:  # such as a log folder that cannot be written: the attempt has failed
-            LOG.exception("The task %s could not be begun", answer.get("attemptId"))
+        except NotBegun as error:  # the attempt has failed
+            LOG.error("The task %s could not be begun: %s", answer["attemptId"], error)
             told = failure("TaskNotBegun", f"The task runner on {self.place.hostname} cannot begin: {error}")
             self._set_status(answer["taskId"], answer["attemptId"], told)
             return
         self.held.add(task)
         if task.is_resource(self.catalogue):
-            thread = threading.Thread(target=self._run, args=(task,), daemon=True)
-            self._guests.append(thread)
-            thread.start()
+            threading.Thread(target=self._run, args=(task,), daemon=True).start()
         else:
             self._run(task)
 
@@ -179,14 +181,15 @@ class Runner:
                 outcome = task.run(self.catalogue)
             except WorkStopped:
                 if not self._stopping.is_set():
-                    LOG.info("%s was stopped: %s", task.attempt_id, task.stop.reason)
-                    self._send_logs(task)
+                    LOG.info("%s was stopped: %s", task.attempt_id, task.masking.text(task.stop.reason))
+                    self._send_logs(task, task.logs.send)
                     return  # the service has ended the attempt itself
-                outcome = failure("TaskRunnerStopped", task.stop.reason)
+                outcome = failure("TaskRunnerStopped", task.masking.text(task.stop.reason))
             except Exception as error:  # such as a full disk under the logs
-                LOG.exception("%s failed outside its work", task.attempt_id)
+                trace = task.masking.text("".join(traceback.format_exception(error)))
+                LOG.error("%s failed outside its work\n%s", task.attempt_id, trace)
                 outcome = failure(type(error).__name__, task.masking.text(str(error)))
-            self._send_logs(task)
+            self._send_logs(task, task.logs.send)
             if task.fields:
                 self._progress(task)
             LOG.info("%s ends: %s %s", task.attempt_id, outcome["taskStatus"], outcome.get("errorMessage", ""))
@@ -194,12 +197,13 @@ class Runner:
         finally:
             self.held.remove(task)
 
-    def _send_logs(self, task: Task) -> None:
+    def _send_logs(self, task: Task, send: Callable[[], None]) -> None:
         try:
-            task.logs.send()
+            send()
         except Exception as error:  # the work counts, not its logs; they stay in the data directory
             if not task.logs.is_failing:
-                LOG.warning("The logs of %s stay in %s: %s", task.attempt_id, task.logs.folder, error)
+                told = task.masking.text(f"The logs of {task.attempt_id} stay in {task.logs.folder}: {error}")
+                LOG.warning("%s", told)
             task.logs.is_failing = True
 
     def _set_status(self, task_id: str, attempt_id: str, outcome: dict[str, str]) -> None:
@@ -230,7 +234,7 @@ class Runner:
             self._answered = time.monotonic()
         except ServiceError as error:
             if error.status >= 500:
-                LOG.warning("%s; %s goes on", error, task.attempt_id)
+                LOG.warning("%s; %s goes on", task.masking.text(str(error)), task.attempt_id)
                 return True
             task.stop.set(f"The service says: {error}")
             return False
@@ -248,10 +252,15 @@ class Runner:
         while not self._stopping.wait(self.pace.report):
             for task in self.held.all():
                 self._progress(task)
-                self._send_logs(task)
             beats += self.pace.report
             if beats >= self.pace.heartbeat:
                 beats = 0.0
                 for group in self.groups:
                     with contextlib.suppress(ServiceError, ConnectionFailed):
                         self._must_end(group)
+
+    def _send_all_logs(self) -> None:
+        """Send what has come to the logs; in a thread of its own, since a long log must not hold up the reports."""
+        while not self._stopping.wait(self.pace.report):
+            for task in self.held.all():
+                self._send_logs(task, task.logs.send_if_due)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,10 @@ def sendable(text: str, longest: int, *, is_end_kept: bool = False) -> str:
     return "…" + text[len(text) - longest + 1 :] if is_end_kept else text[: longest - 1] + "…"
 
 
+class NotBegun(Exception):
+    """A task cannot begin; the text says why and has no secrets."""
+
+
 @dataclass
 class Task:
     """A task that this runner holds, and everything that its attempt needs."""
@@ -58,26 +62,25 @@ class Task:
 
     @classmethod
     def read(cls, answer: Mapping[str, Any], place: Place) -> Task:
-        """The task of an answer of PollForTask."""
-        objects = {key: object_from_api(entry) for key, entry in answer["objects"].items()}
-        return cls(answer["taskId"], answer["pipelineId"], answer["attemptId"], objects, place)
+        """The task of an answer of PollForTask; raises NotBegun, such as for a log folder that cannot be written."""
+        try:
+            objects = {key: object_from_api(entry) for key, entry in answer["objects"].items()}
+        except Exception as error:  # its text may have secrets in it that are not known yet
+            raise NotBegun(type(error).__name__) from error
+        try:
+            return cls(answer["taskId"], answer["pipelineId"], answer["attemptId"], objects, place)
+        except Exception as error:
+            raise NotBegun(masking_of(objects.values()).text(f"{type(error).__name__}: {error}")) from error
 
     def __post_init__(self) -> None:
         own = self.own
         component = _first(own, "@componentParent") or own.id
         instance = _first(own, "@instanceParent") or own.id
-        self.masking = Masking(
-            value
-            for obj in self.objects.values()
-            for key, values in obj.fields.items()
-            if is_secret(key)
-            for value in values
-            if isinstance(value, str)
-        )
+        self.masking = masking_of(self.objects.values())
         parts = (self.pipeline_id, component, instance, self.attempt_id)
         folder = log_folder(self.place.data_dir, *parts)
         uri = log_uri(own.text("pipelineLogUri"), *parts)
-        self.logs = AttemptLogs(folder, uri, self.place.storage, self.masking)
+        self.logs = AttemptLogs(folder, uri, self.place.storage, self.masking, self.place.clock)
 
     @property
     def own(self) -> PipelineObject:
@@ -150,12 +153,24 @@ class Task:
     def _failure(self, error: Exception) -> dict[str, str]:
         message = self.masking.text(str(error) or type(error).__name__)
         is_explained = isinstance(error, WorkFailed | StorageError | ValueError) or _is_user_error(error)
-        trace = "".join(traceback.format_exception(error))
-        self.logs.write(f"Failed: {message}" if is_explained else f"Failed: {message}\n{trace}")
+        trace = "" if is_explained else "".join(traceback.format_exception(error))
+        self.logs.write(f"Failed: {message}\n{trace}".rstrip())
         if isinstance(error, WorkFailed):
             trace = self.logs.tail()
         error_id = "ActivityFailed" if isinstance(error, WorkFailed) else type(error).__name__
         return failure(error_id, message, self.masking.text(trace))
+
+
+def masking_of(objects: Iterable[PipelineObject]) -> Masking:
+    """The masking of all values of the objects' secret fields."""
+    return Masking(
+        value
+        for obj in objects
+        for key, values in obj.fields.items()
+        if is_secret(key)
+        for value in values
+        if isinstance(value, str)
+    )
 
 
 def failure(error_id: str, message: str, trace: str = "") -> dict[str, str]:
@@ -179,23 +194,32 @@ def _first(obj: PipelineObject, key: str) -> str | None:
 
 
 class Held:
-    """The tasks that a runner holds at the moment."""
+    """The tasks that a runner holds at the moment.
+
+    A signal's handler lists them too, in a thread that may be about to change them: the lock lets it in.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition(threading.RLock())
         self._tasks: dict[str, Task] = {}
 
     def add(self, task: Task) -> None:
         """Hold a task."""
-        with self._lock:
+        with self._changed:
             self._tasks[task.task_id] = task
 
     def remove(self, task: Task) -> None:
         """Hold a task no longer."""
-        with self._lock:
+        with self._changed:
             self._tasks.pop(task.task_id, None)
+            self._changed.notify_all()
 
     def all(self) -> list[Task]:
         """The tasks that are held now."""
-        with self._lock:
+        with self._changed:
             return list(self._tasks.values())
+
+    def wait_for_none(self, seconds: float) -> bool:
+        """Wait until no task is held, at most so long; says whether none is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._tasks, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import threading
 import time
@@ -17,6 +18,7 @@ Row = Mapping[str, Any]
 BUSY_SECONDS = 60.0
 PAUSE_SECONDS = 0.02
 WRITING = "BEGIN"
+_QUOTED = re.compile(r"""(["']).*\1""")  # a host that errors quote is a part of the password if that has an @
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -44,6 +46,8 @@ class Store(Protocol):
     """The store: transactions that write, and snapshots that read."""
 
     dialect: str
+    unavailable: tuple[type[Exception], ...]
+    """What transactions raise when nothing is wrong with what was asked: the database cannot be used now."""
 
     def transaction(self) -> contextlib.AbstractContextManager[Transaction]:
         """A transaction that may write."""
@@ -78,10 +82,12 @@ class SqliteStore:
     """The embedded store: one file, one held writer in this process, readers beside it (WAL)."""
 
     dialect = "sqlite"
+    unavailable: tuple[type[Exception], ...] = (sqlite3.OperationalError,)
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._pooling = threading.Lock()  # of its own: whoever writes may wait for another process
         self._readers: list[sqlite3.Connection] = []
         try:
             self._writer = self._connect()
@@ -126,7 +132,7 @@ class SqliteStore:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """One writer at a time; other processes wait at BEGIN."""
-        with self._lock:
+        with self._writing:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield _SqliteTransaction(self._writer)
@@ -139,7 +145,7 @@ class SqliteStore:
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """A reader that sees one state, whatever is written meanwhile."""
-        with self._lock:
+        with self._pooling:
             connection = self._readers.pop() if self._readers else None
         connection = connection or self._connect()
         connection.execute("BEGIN")
@@ -147,12 +153,12 @@ class SqliteStore:
             yield _SqliteTransaction(connection)
         finally:
             connection.execute("ROLLBACK")
-            with self._lock:
+            with self._pooling:
                 self._readers.append(connection)
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock:
+        with self._writing, self._pooling:
             for connection in (*self._readers, self._writer):
                 connection.close()
             self._readers.clear()
@@ -200,11 +206,19 @@ class PostgresqlStore:
 
     def __init__(self, url: str) -> None:
         import psycopg
+        from psycopg.conninfo import conninfo_to_dict
         from psycopg.rows import dict_row
 
-        self.url = url
+        try:
+            conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            raise StoreError(
+                "The URL of the store on PostgreSQL cannot be read. Write postgresql://USER:PASSWORD@HOST:PORT/DATABASE,"
+                " and in it %40 for @, %2F for /, %3A for : and %25 for %."
+            ) from None  # the error quotes what may be the password
+
         self._open: Callable[[], Any] = lambda: psycopg.connect(url, row_factory=dict_row, autocommit=True)
-        self._cut = psycopg.OperationalError
+        self.unavailable: tuple[type[Exception], ...] = (psycopg.OperationalError, psycopg.InterfaceError)
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         try:
@@ -214,7 +228,8 @@ class PostgresqlStore:
             raise
         except psycopg.Error as error:
             self.close()
-            raise StoreError(f"The store on PostgreSQL cannot be opened: {str(error).strip()}.") from error
+            reason = _QUOTED.sub("…", str(error).strip().rpartition("failed: ")[2])
+            raise StoreError(f"The store on PostgreSQL cannot be opened: {reason}.") from None
 
     def _migrate(self) -> None:
         with self._begun(WRITING) as connection:
@@ -251,7 +266,7 @@ class PostgresqlStore:
             try:
                 connection.execute(kind)
                 return connection
-            except self._cut:
+            except self.unavailable:
                 connection.close()
                 if idle is None:
                     raise

@@ -83,6 +83,7 @@ class Instance:
     error_message: str | None
     error_stack_trace: str | None
     cancellation_reason: str | None
+    was_deactivated: int
     cascade_failed_on: str | None
 
     @property
@@ -126,6 +127,7 @@ class Attempt:
     ends_at: int | None
     due_at: int | None
     hostname: str | None
+    deliveries: int
     reported_at: int | None
     fields: str
     error_id: str | None

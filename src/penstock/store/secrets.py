@@ -22,10 +22,13 @@ from penstock.definition.model import (
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
 
+    from penstock.store.database import Store
+
 MASK = "*****"
 SECRET_ATTRIBUTES = ("default", "allowedValues")  # of a secret parameter
 ENVIRONMENT = "PENSTOCK_MASTER_KEY"
 _MARK = "encrypted:"
+_CANARY = "master key"
 
 
 class MasterKeyError(Exception):
@@ -64,6 +67,25 @@ class Secrets:
                 made.unlink()
         return self.path.read_text(encoding="ascii").strip()
 
+    def tie(self, store: Store) -> None:
+        """Have a new store know the master key, and refuse a store that knows another one: raises MasterKeyError."""
+        with store.snapshot() as tx:
+            row = tx.one("metadata_by_name", name=_CANARY)
+        if row is None:
+            with store.transaction() as tx:
+                tx.execute("insert_metadata", name=_CANARY, value=self.encrypt(_CANARY))
+                row = tx.one("metadata_by_name", name=_CANARY)
+        assert row is not None
+        remedy = f"Put back the file {self.path} that belongs to the store, or give its key in ${ENVIRONMENT}."
+        is_given = bool(os.environ.get(ENVIRONMENT, "").strip())
+        if not is_given and not self.path.exists():
+            raise MasterKeyError(f"The store's secrets need their master key, and there is none. {remedy}")
+        try:
+            self.reveal(row["value"])
+        except MasterKeyError as error:
+            where = f"in ${ENVIRONMENT}" if is_given else f"in {self.path}"
+            raise MasterKeyError(f"The master key {where} is not the one of the store's secrets. {remedy}") from error
+
     def encrypt(self, text: str) -> str:
         """The form in which a secret is stored."""
         return _MARK + self._fernet.encrypt(text.encode()).decode("ascii")
@@ -85,14 +107,7 @@ class Secrets:
         def seal(values: tuple[FieldValue, ...], before: tuple[FieldValue, ...]) -> tuple[FieldValue, ...]:
             if values == (MASK,) and before:
                 return before
-            return tuple(
-                (before[number] if number < len(before) else value)
-                if value == MASK
-                else self.encrypt(value)
-                if isinstance(value, str)
-                else value
-                for number, value in enumerate(values)
-            )
+            return tuple(self.encrypt(value) if isinstance(value, str) else value for value in values)
 
         objects = {}
         for identity, obj in definition.objects.items():

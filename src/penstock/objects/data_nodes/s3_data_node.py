@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from penstock.data.copy import FileSide
+from penstock.data.storage import StorageError, parse_uri
+from penstock.definition.model import PipelineObject
+from penstock.definition.problems import Problem
 from penstock.definition.slots import slot
 from penstock.objects.families import DataFormat, DataNode
 from penstock.objects.work import Work, WorkFailed
@@ -23,6 +26,20 @@ class S3DataNode(DataNode):
     s3_encryption_type: Literal["SERVER_SIDE_ENCRYPTION", "NONE"] = slot(
         "Whether S3 encrypts the files (AWS only).", default="SERVER_SIDE_ENCRYPTION"
     )
+
+    @classmethod
+    def check(cls, obj: PipelineObject) -> list[Problem]:
+        """Paths that are written out must be URIs; a warning, since the real service looks at them only at run time."""
+        problems = super().check(obj)
+        for key in ("filePath", "directoryPath", "manifestFilePath"):
+            text = obj.text(key)
+            if text is None or "#{" in text:
+                continue
+            try:
+                parse_uri(text)
+            except StorageError as error:
+                problems.append(Problem(obj.id, key, f"'{key}' will not work: {error}", value=text, is_warning=True))
+        return problems
 
     def directory_uri(self) -> str:
         """The prefix that the directory's keys begin with: directoryPath with a slash at its end."""

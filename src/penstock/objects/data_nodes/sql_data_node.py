@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from penstock.data.copy import TableSide
-from penstock.data.databases import connect
+from penstock.data.databases import Address, connect
 from penstock.definition.slots import slot
+from penstock.objects.databases.jdbc_database import jdbc_address
 from penstock.objects.families import Database, DataNode
 from penstock.objects.work import Work, WorkFailed
+
+INSTEAD = "Refer to a JdbcDatabase in 'database'."
 
 
 class SqlDataNode(DataNode):
@@ -20,16 +23,22 @@ class SqlDataNode(DataNode):
     create_table_sql: str | None = slot("The statement that makes the table when it is missing.")
     select_query: str | None = slot("The query that gives the rows to copy.")
     insert_query: str | None = slot("The statement that stores a row, with a question mark per column.")
+    connection_string: str | None = slot("The JDBC connection string, where there is no database.", unlisted=INSTEAD)
+    username: str | None = slot("The user to log in as, where there is no database.", unlisted=INSTEAD)
+    password: str | None = slot(
+        "The password to log in with, where there is no database.", name="*password", unlisted=INSTEAD
+    )
+    database_name: str | None = slot("The database to use, where the connection string is all.", unlisted=INSTEAD)
 
     def exists(self, work: Work) -> bool:
         """Whether the table is there."""
-        with connect(self._database().address(work)) as database:
+        with connect(self._address(work)) as database:
             return database.table_exists(self.table, self.schema_name)
 
     def side(self, work: Work) -> TableSide:
         """The table as one side of a copy."""
         return TableSide(
-            address=self._database().address(work),
+            address=self._address(work),
             table=self.table,
             schema=self.schema_name,
             select_query=self.select_query,
@@ -37,7 +46,10 @@ class SqlDataNode(DataNode):
             create_table_sql=self.create_table_sql,
         )
 
-    def _database(self) -> Database:
-        if self.database is None:
+    def _address(self, work: Work) -> Address:
+        """The database's, or that of the node's own connection string."""
+        if self.database is not None:
+            return self.database.address(work)
+        if self.connection_string is None:
             raise WorkFailed(f"'{self.name}' has no database; refer to one in its field 'database'.")
-        return self.database
+        return jdbc_address(work, self.connection_string, self.username, self.password, self.database_name)

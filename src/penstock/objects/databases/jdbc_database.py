@@ -21,20 +21,8 @@ class JdbcDatabase(Database):
 
     def address(self, work: Work) -> Address:
         """What the settings say for the connection string, else the string itself."""
-        folder = work.data_dir / "databases"
-        folder.mkdir(parents=True, exist_ok=True)
-        mapped = work.databases.get(self.connection_string)
-        if mapped is not None:
-            return parse_connection_string(
-                mapped.url, username=mapped.username, password=mapped.password, folder=folder
-            )
-        return parse_connection_string(
-            self._with_properties(),
-            username=self.username,
-            password=self.password,
-            database=self.database_name,
-            folder=folder,
-        )
+        text = self.connection_string if self.connection_string in work.databases else self._with_properties()
+        return jdbc_address(work, text, self.username, self.password, self.database_name)
 
     def _with_properties(self) -> str:
         """The connection string with `jdbcProperties` after its own parameters."""
@@ -45,3 +33,17 @@ class JdbcDatabase(Database):
                 raise WorkFailed(f"A value of jdbcProperties of '{self.name}' is no A=B.")
             text += f"{'&' if '?' in text else '?'}{quote(key.strip())}={quote(value.strip())}"
         return text
+
+
+def jdbc_address(
+    work: Work, connection_string: str, username: str | None, password: str | None, database: str | None
+) -> Address:
+    """What the settings say for a connection string, else the string itself."""
+    folder = work.data_dir / "databases"
+    folder.mkdir(parents=True, exist_ok=True)
+    mapped = work.databases.get(connection_string)
+    if mapped is not None:
+        return parse_connection_string(mapped.url, username=mapped.username, password=mapped.password, folder=folder)
+    return parse_connection_string(
+        connection_string, username=username, password=password, database=database, folder=folder
+    )

@@ -27,6 +27,9 @@ class Schedule(ScheduleFamily):
     )
     end_date_time: datetime | None = slot("No interval starts here or later.")
     occurrences: int | None = slot("How many intervals there are.")
+    max_active_instances: int | None = slot(
+        "How many instances may be active at once.", unlisted="Set it on Default or on the objects that run."
+    )
 
     @classmethod
     def check(cls, obj: PipelineObject) -> list[Problem]:

@@ -95,12 +95,14 @@ CREATE TABLE instances (
     error_message       TEXT,
     error_stack_trace   TEXT,
     cancellation_reason TEXT,
+    was_deactivated     SMALLINT NOT NULL DEFAULT 0,   -- CANCELED by a deactivation: the next activation runs it
     cascade_failed_on   TEXT,
     PRIMARY KEY (pipeline_id, instance_id),
     UNIQUE (pipeline_id, component, node, scheduled_start),
     CHECK ((ended_at IS NOT NULL) =
            (status IN ('FINISHED', 'FAILED', 'CANCELED', 'CASCADE_FAILED', 'TIMEDOUT', 'SKIPPED')))
 );
+CREATE INDEX instances_in_order ON instances (pipeline_id, scheduled_start, instance_id);
 CREATE INDEX instances_active ON instances (pipeline_id, component) WHERE ended_at IS NULL;
 CREATE INDEX instances_late ON instances (late_at) WHERE late_at IS NOT NULL;
 
@@ -142,6 +144,7 @@ CREATE TABLE attempts (
     ends_at         BIGINT,              -- the attempt's timeout
     due_at          BIGINT,              -- the earlier of the two, while running
     hostname        TEXT,
+    deliveries      BIGINT NOT NULL DEFAULT 0,   -- how often it came back without an acknowledgement
     reported_at     BIGINT,
     fields          TEXT NOT NULL DEFAULT '{}',
     error_id        TEXT,
@@ -152,9 +155,12 @@ CREATE TABLE attempts (
     CHECK ((status = 'RUNNING') = (due_at IS NOT NULL)),
     CHECK ((ended_at IS NOT NULL) = (status IN ('FINISHED', 'FAILED', 'CANCELED', 'TIMEDOUT')))
 );
-CREATE INDEX attempts_waiting ON attempts (worker_group, available_at) WHERE status = 'WAITING_FOR_RUNNER';
-CREATE INDEX attempts_due ON attempts (due_at) WHERE status = 'RUNNING';
-CREATE INDEX attempts_expiring ON attempts (expires_at) WHERE status = 'WAITING_FOR_RUNNER' AND expires_at IS NOT NULL;
+CREATE INDEX attempts_waiting ON attempts (owner, worker_group, available_at, created_at, attempt_id)
+    WHERE status = 'WAITING_FOR_RUNNER';
+CREATE INDEX attempts_available ON attempts (owner, available_at, worker_group) WHERE status = 'WAITING_FOR_RUNNER';
+CREATE INDEX attempts_due ON attempts (owner, due_at) WHERE status = 'RUNNING';
+CREATE INDEX attempts_expiring ON attempts (owner, expires_at)
+    WHERE status = 'WAITING_FOR_RUNNER' AND expires_at IS NOT NULL;
 CREATE UNIQUE INDEX attempts_one_active ON attempts (pipeline_id, instance_id) WHERE ended_at IS NULL;
 
 -- Every move of a status, in the transaction of the move.
@@ -200,9 +206,8 @@ CREATE TABLE access_keys (
     revoked_at   BIGINT
 );
 
-CREATE TABLE runners (
-    runner_id    TEXT PRIMARY KEY,
-    worker_group TEXT NOT NULL,
-    hostname     TEXT NOT NULL,
-    seen_at      BIGINT NOT NULL
+-- What is true of the store as a whole, such as a text that only its master key can read.
+CREATE TABLE metadata (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
 );

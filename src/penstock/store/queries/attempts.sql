@@ -10,8 +10,8 @@ SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND attempt_id = :attemp
 -- name: attempt_by_task
 SELECT * FROM attempts WHERE task_id = :task_id;
 
--- name: attempts_of
-SELECT * FROM attempts WHERE pipeline_id = :pipeline_id ORDER BY attempt_id;
+-- name: attempts_after
+SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND attempt_id > :attempt_id ORDER BY attempt_id LIMIT :limit;
 
 -- name: active_attempt
 SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id AND ended_at IS NULL;
@@ -34,7 +34,7 @@ ORDER BY available_at, created_at, attempt_id LIMIT 1;
 -- name: move_attempt
 UPDATE attempts SET status = :to_status, task_id = :task_id, available_at = :available_at, started_at = :started_at,
     ended_at = :ended_at, acknowledged = :acknowledged, lease_until = :lease_until, ends_at = :ends_at,
-    due_at = :due_at, hostname = :hostname, error_id = :error_id, error_message = :error_message,
+    due_at = :due_at, hostname = :hostname, deliveries = :deliveries, error_id = :error_id, error_message = :error_message,
     error_stack_trace = :error_stack_trace
 WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id AND status = :from_status AND task_id = :held_task_id;
 
@@ -45,6 +45,10 @@ WHERE task_id = :task_id AND status = 'RUNNING';
 -- name: make_available
 UPDATE attempts SET available_at = :now WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id
 AND ended_at IS NULL AND status = 'WAITING_FOR_RUNNER' AND available_at > :now AND started_at IS NOT NULL;
+
+-- name: put_off_attempt
+UPDATE attempts SET available_at = :available_at WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id
+AND status = 'WAITING_FOR_RUNNER';
 
 -- name: due_attempts
 SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND ended_at IS NULL AND status = 'RUNNING' AND due_at <= :now
@@ -64,7 +68,7 @@ SELECT MIN(at) AS at FROM (
     UNION ALL
     SELECT MIN(available_at) FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND available_at > :now AND owner = :owner
     UNION ALL
-    SELECT MIN(expires_at) FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND owner = :owner
+    SELECT MIN(expires_at) FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND expires_at IS NOT NULL AND owner = :owner
 ) AS times;
 
 -- name: set_attempt_end
@@ -72,5 +76,9 @@ UPDATE attempts SET ends_at = :ends_at, due_at = CASE WHEN lease_until < COALESC
     THEN lease_until ELSE COALESCE(:ends_at, lease_until) END
 WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id AND status = 'RUNNING';
 
--- name: running_attempts_of_group
-SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'RUNNING' AND owner = :owner;
+-- name: running_attempts_of_host
+SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'RUNNING' AND owner = :owner
+AND hostname = :hostname ORDER BY pipeline_id, attempt_id;
+
+-- name: running_attempts_of_owner
+SELECT * FROM attempts WHERE status = 'RUNNING' AND owner = :owner ORDER BY pipeline_id, attempt_id;

@@ -12,8 +12,10 @@ SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND instance_id = :inst
 SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND component = :component AND node = :node
 AND scheduled_start = :scheduled_start;
 
--- name: instances_of
-SELECT * FROM instances WHERE pipeline_id = :pipeline_id ORDER BY scheduled_start, instance_id;
+-- name: instances_after
+SELECT * FROM instances WHERE pipeline_id = :pipeline_id
+AND (scheduled_start, instance_id) > (:scheduled_start, :instance_id)
+ORDER BY scheduled_start, instance_id LIMIT :limit;
 
 -- name: active_instances_of_component
 SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND component = :component AND ended_at IS NULL
@@ -31,14 +33,14 @@ SELECT COUNT(*) AS n FROM (SELECT 1 FROM instances WHERE pipeline_id = :pipeline
 
 -- name: deactivated_instances
 SELECT i.* FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id AND c.component = i.component
-WHERE i.pipeline_id = :pipeline_id AND i.status = 'CANCELED' AND i.cancellation_reason = :reason
+WHERE i.pipeline_id = :pipeline_id AND i.status = 'CANCELED' AND i.was_deactivated = 1
 AND i.ended_at >= c.deactivated_at ORDER BY i.scheduled_start, i.instance_id;
 
 -- name: move_instance
 UPDATE instances SET status = :to_status, started_at = :started_at, ended_at = :ended_at, late_at = :late_at,
     tries_left = :tries_left, attempt_count = :attempt_count, activation = :activation, is_rerun = :is_rerun,
     error_id = :error_id, error_message = :error_message, error_stack_trace = :error_stack_trace,
-    cancellation_reason = :cancellation_reason, cascade_failed_on = :cascade_failed_on
+    cancellation_reason = :cancellation_reason, was_deactivated = :was_deactivated, cascade_failed_on = :cascade_failed_on
 WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id AND status = :from_status;
 
 -- name: set_late

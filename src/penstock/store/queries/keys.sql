@@ -18,13 +18,8 @@ DELETE FROM access_keys WHERE worker_group = :worker_group AND pipeline_id = :pi
 -- name: delete_keys_of_owner
 DELETE FROM access_keys WHERE owner = :owner;
 
--- name: upsert_runner
-INSERT INTO runners (runner_id, worker_group, hostname, seen_at) VALUES (:runner_id, :worker_group, :hostname, :now)
-ON CONFLICT (runner_id) DO UPDATE SET worker_group = excluded.worker_group, hostname = excluded.hostname,
-    seen_at = excluded.seen_at;
-
--- name: delete_system_key
-DELETE FROM access_keys WHERE access_key = :access_key AND role = 'system';
+-- name: delete_system_keys
+DELETE FROM access_keys WHERE name = :name AND role = 'system';
 
 -- name: delete_keys
 DELETE FROM access_keys WHERE pipeline_id = :pipeline_id;

@@ -49,9 +49,10 @@ SELECT body, errored FROM definitions WHERE pipeline_id = :pipeline_id AND versi
 SELECT due.pipeline_id FROM (
     SELECT pipeline_id, next_due_at AS at FROM components WHERE next_due_at <= :now
     UNION ALL
-    SELECT pipeline_id, due_at FROM attempts WHERE status = 'RUNNING' AND due_at <= :now
+    SELECT pipeline_id, due_at FROM attempts WHERE status = 'RUNNING' AND owner = :owner AND due_at <= :now
     UNION ALL
-    SELECT pipeline_id, expires_at FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND expires_at <= :now
+    SELECT pipeline_id, expires_at FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND expires_at IS NOT NULL
+        AND owner = :owner AND expires_at <= :now
     UNION ALL
     SELECT pipeline_id, late_at FROM instances WHERE late_at <= :now
     UNION ALL
@@ -90,6 +91,12 @@ DELETE FROM definitions WHERE pipeline_id = :pipeline_id;
 
 -- name: delete_tags
 DELETE FROM tags WHERE pipeline_id = :pipeline_id;
+
+-- name: delete_events
+DELETE FROM events WHERE pipeline_id = :pipeline_id;
+
+-- name: pipelines_of_owner
+SELECT * FROM pipelines WHERE owner = :owner AND state <> 'DELETING' ORDER BY pipeline_id;
 
 -- name: release_pipelines
 UPDATE pipelines SET owner = '' WHERE owner = :owner;

@@ -1,0 +1,1 @@
+"""Utilities: what describes a part of another object."""
