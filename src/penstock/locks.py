@@ -12,7 +12,7 @@ class HeldFile:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
 
     @property
     def name(self) -> str:
@@ -20,8 +20,10 @@ class HeldFile:
         return self.path.name
 
     def let_go(self) -> None:
-        """Let others hold it."""
-        os.close(self._descriptor)
+        """Let others hold it; a second time does nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def remove(self) -> None:
         """Remove the file, and let it go."""

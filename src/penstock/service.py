@@ -50,12 +50,13 @@ class EmbeddedService:
         self.options = options
         self._check_host()
         self._held: list[HeldFile] = []
+        self._killed_runs: list[HeldFile] = []
         self._opened = ExitStack()
         try:
             self._start()
         except BaseException:
             self._opened.close()
-            for file in self._held:
+            for file in (*self._held, *self._killed_runs):
                 file.let_go()
             raise
 
@@ -86,7 +87,7 @@ class EmbeddedService:
         self._runners: list[Runner] = []
         if options.has_runner:
             system = self._add_key("system", self.name)
-            self._start_runner(system, [SYSTEM_GROUP], SYSTEM_TASKS, hostname=self.name)
+            self._start_runner(system, [SYSTEM_GROUP], SYSTEM_TASKS, hostname=self.name if not options.is_run else None)
 
     def start_runner(self, pipeline_id: str, groups: list[str]) -> None:
         """Start a task runner for worker groups of one pipeline; its key reaches no other."""
@@ -137,7 +138,7 @@ class EmbeddedService:
         self._loop.join(START_SECONDS)
         if self.owner:
             release(self.engine, self.owner)
-        else:
+        elif self.name:
             self._delete_system_keys(self.name)
         self.engine.store.close()
         for file in self._held:
@@ -145,6 +146,7 @@ class EmbeddedService:
                 file.remove()
             else:
                 file.let_go()
+        self._held.clear()
 
     def kill(self) -> None:
         """End the commands of all tasks at once; resources' runners read the end of their pipe and follow."""
@@ -178,6 +180,8 @@ class EmbeddedService:
         the service's own tasks to others. A run's name is always new.
         """
         try:
+            if self.options.store is None:  # runs are in the data directory's own store
+                self._killed_runs = hold_abandoned(self.options.data_dir / RUNS)
             if self.options.is_run:
                 return self._hold_new(RUNS, str(uuid.uuid4()))
             if not self.options.has_runner:
@@ -215,9 +219,7 @@ class EmbeddedService:
 
     def _end_killed_runs(self) -> None:
         """Deactivate the pipelines of runs that were killed; they belong to servers from now on."""
-        if self.options.store is not None:  # runs are in the data directory's own store
-            return
-        for file in hold_abandoned(self.options.data_dir / RUNS):
+        for file in self._killed_runs:
             try:
                 for pipeline_id in end_run(self.engine, RUN + file.name):
                     LOG.warning("The `penstock run` of %s was killed. The pipeline is deactivated.", pipeline_id)
@@ -226,6 +228,7 @@ class EmbeddedService:
                 file.let_go()
             else:
                 file.remove()
+        self._killed_runs.clear()
 
     def _add_key(self, role: str, name: str, pipeline_id: str | None = None) -> Credentials:
         access_key, secret = new_key()

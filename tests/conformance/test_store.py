@@ -584,3 +584,12 @@ def test_a_wrong_postgresql_url_is_refused_without_quoting_it(url: str, tmp_path
 def test_a_refused_user_of_postgresql_is_told_why(postgresql_url: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="database … does not exist"):
         open_store(postgresql_url + "-none", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["next_waiting_attempt", "next_waiting_attempt_of_pipeline", "instances_after"])
+def test_the_next_rows_are_read_from_an_index_in_their_order(name: str, tmp_path: Path) -> None:
+    store = open_store(None, tmp_path)
+    assert isinstance(store, SqliteStore)
+    plan = [row["detail"] for row in store._writer.execute(f"EXPLAIN QUERY PLAN {queries('sqlite')[name]}", VALUES)]
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+    store.close()

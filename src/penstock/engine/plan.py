@@ -25,7 +25,7 @@ from penstock.store.rows import Activation, Instance, Pipeline, read
 SYSTEM_GROUP = "penstock:system"
 _OF_RESOURCES = "resource:"
 RESOURCE_RETRIES = 3
-PLANS_KEPT = 500  # a plan takes about 5 KiB and a millisecond a component, and each task that ends needs its plan
+PLANS_KEPT = 500  # each task that ends needs its plan, which takes milliseconds to make and about 5 KiB a component
 
 
 def resource_group(pipeline_id: str, instance_id: str) -> str:

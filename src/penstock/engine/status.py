@@ -80,7 +80,7 @@ def move(tx: Transaction, row: T, verb: str, now: int, *, detail: str = "", **ch
         return None
     moved = replace(row, **changes | _following(row, target, now, changes))
     columns = {column.name: getattr(moved, column.name) for column in fields(moved)}
-    held = {"held_task_id": row.task_id} if isinstance(row, Attempt) else {}
+    held: dict[str, Any] = {"held_task_id": row.task_id} if isinstance(row, Attempt) else {}
     if not tx.execute(query, **columns | held, from_status=status, to_status=target):
         return None
     tx.execute(
