@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -13,10 +12,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-import uvicorn
-
 from penstock.api.application import Application
-from penstock.api.tasks import new_key
+from penstock.api.server import Server, ServerNotStarted, listen
 from penstock.cli.composition import ServiceNotStarted, ServiceOptions
 from penstock.cli.credentials import FILE, NoCredentials, data_pipeline_client, read_credentials
 from penstock.clock import SystemClock
@@ -31,6 +28,7 @@ from penstock.runner.place import LOOPBACK, Place
 from penstock.runner.runner import Pace, Runner
 from penstock.settings import EngineSettings, Settings, SettingsError, load_settings
 from penstock.store.database import StoreError, open_store
+from penstock.store.keys import insert_key, new_key
 from penstock.store.secrets import MasterKeyError, Secrets
 from penstock.wire.sigv4 import Credentials
 
@@ -64,7 +62,7 @@ class EmbeddedService:
         options = self.options
         try:
             self.settings = _settings(options)
-            self._socket = _listen(options.host, options.port)
+            self._socket = listen(options.host, options.port)
             self._opened.callback(self._socket.close)
             self._make_data_dir()
             self.name = self._hold_name()
@@ -75,11 +73,12 @@ class EmbeddedService:
             secrets.tie(store)
             self.engine = Engine(store, load_catalogue(), SystemClock(), self.settings, secrets, self.owner)
             self.credentials = self._own_key() if options.is_run else self._shared_key()
-        except (SettingsError, StoreError, MasterKeyError, NoCredentials) as error:
+            self.application = Application(self.engine)
+            self._server = Server(self.application, self._socket)
+        except (SettingsError, StoreError, MasterKeyError, NoCredentials, ServerNotStarted) as error:
             raise ServiceNotStarted(str(error)) from error
         host, port = self._socket.getsockname()[:2]
         self.endpoint = f"http://{host}:{port}"
-        self._serve()
         self._end_killed_runs()
         self._recover()
         self._loop = threading.Thread(target=self.engine.loop, name="engine", daemon=True)
@@ -119,7 +118,7 @@ class EmbeddedService:
 
     def wait(self) -> None:
         """Stay until the service is stopped."""
-        self._server_thread.join()
+        self._server.join()
 
     def stop(self) -> None:
         """End the runners with their tasks, then the service; a run's pipeline belongs to servers from now on."""
@@ -128,12 +127,10 @@ class EmbeddedService:
         deadline = time.monotonic() + START_SECONDS
         while any(runner.held.all() for runner in self._runners) and time.monotonic() < deadline:
             time.sleep(0.02)
-        self.application.close()
+        self._server.end_polls()
         for runner in self._runners:
             runner.close()
-        self._server.should_exit = True
-        if not self.options.is_run:  # a run has no other callers, and its process is about to end
-            self._server_thread.join(START_SECONDS)
+        self._server.stop(wait=not self.options.is_run)  # a run has no other callers, and its process is about to end
         self.engine.stop()
         self._loop.join(START_SECONDS)
         if self.owner:
@@ -237,16 +234,16 @@ class EmbeddedService:
 
     def _insert_key(self, access_key: str, secret: str, role: str, name: str, pipeline_id: str | None) -> None:
         with self.engine.turn() as turn:
-            turn.tx.execute(
-                "insert_key",
-                access_key=access_key,
-                secret=self.engine.secrets.encrypt(secret),
+            insert_key(
+                turn.tx,
+                self.engine.secrets,
+                turn.now,
+                access_key,
+                secret,
                 role=role,
                 name=name,
                 owner=self.owner,
                 pipeline_id=pipeline_id,
-                worker_group=None,
-                created_at=turn.now,
             )
 
     def _own_key(self) -> Credentials:
@@ -287,29 +284,6 @@ class EmbeddedService:
             " away: the next start makes a new key."
         )
 
-    def _serve(self) -> None:
-        self.application = Application(self.engine)
-        config = uvicorn.Config(
-            self.application,
-            lifespan="off",
-            log_level="warning",
-            access_log=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=5,
-            ws="none",
-            interface="asgi3",
-        )
-        self._server = uvicorn.Server(config)
-        self._server_thread = threading.Thread(
-            target=lambda: asyncio.run(self._server.serve(sockets=[self._socket])), name="server", daemon=True
-        )
-        self._server_thread.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not self._server.started:
-            if not self._server_thread.is_alive() or time.monotonic() > deadline:
-                raise ServiceNotStarted("The server did not start; its log says why.")
-            time.sleep(0.005)
-
 
 def _server_name() -> str:
     """A new name, by which people see where a task ran."""
@@ -321,19 +295,3 @@ def _settings(options: ServiceOptions) -> Settings:
         return load_settings(options.config)
     logging.getLogger("penstock").setLevel(logging.ERROR)
     return load_settings(options.config, RUN_DEFAULTS)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    protocol = socket.IPPROTO_TCP  # asyncio sets TCP_NODELAY on sockets that say so
-    listener = socket.socket(family, socket.SOCK_STREAM, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(512)
-    except OSError as error:
-        listener.close()
-        raise ServiceNotStarted(
-            f"The port {port} on {host} cannot be used: {error.strerror}. Give another with --port; 0 takes a free one."
-        ) from error
-    return listener

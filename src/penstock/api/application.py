@@ -15,7 +15,7 @@ from importlib.resources import files
 from types import ModuleType
 from typing import Any
 
-from penstock.api import activation, definitions, objects, own, pipelines, tasks
+from penstock.api import activation, definitions, keys, objects, own, pipelines, tasks
 from penstock.api.call import Answer, Call, Request, check_operation
 from penstock.engine.engine import Engine
 from penstock.store.rows import AccessKey, read
@@ -30,7 +30,7 @@ THREADS = 16
 SECRETS_KEPT = 1000  # of access keys, in clear: revealing one costs more than the rest of a request's check
 LONGEST_POLL = 50.0  # seconds: boto3 gives up reading after 60
 LOOK_AGAIN = 5.0  # seconds: another process on the same store may have made a task
-MODULES: tuple[ModuleType, ...] = (pipelines, definitions, activation, objects, tasks, own)
+MODULES: tuple[ModuleType, ...] = (pipelines, definitions, activation, objects, tasks, own, keys)
 MAY_BE_SECRET = ("fieldStringValue", "attributeValueString", "longString")  # shapes whose values no error shows
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +13,7 @@ from penstock.engine import attempts, resources
 from penstock.engine.evaluation import NotEvaluated, task_objects
 from penstock.engine.plan import resource_group, resource_of_group
 from penstock.engine.turn import Turn
+from penstock.store.keys import insert_key, new_key
 from penstock.store.rows import Attempt, Instance, read
 from penstock.wire.sigv4 import unknown_access_key
 
@@ -132,24 +132,20 @@ def _with_key(call: Call, turn: Turn, obj: PipelineObject, instance: Instance) -
     group = resource_group(instance.pipeline_id, instance.instance_id)
     access_key, secret = new_key()
     turn.tx.execute("delete_keys_of_group", pipeline_id=instance.pipeline_id, worker_group=group)
-    turn.tx.execute(
-        "insert_key",
-        access_key=access_key,
-        secret=call.engine.secrets.encrypt(secret),
+    insert_key(
+        turn.tx,
+        call.engine.secrets,
+        turn.now,
+        access_key,
+        secret,
         role="runner",
         name=group,
         owner=call.engine.owner,
         pipeline_id=instance.pipeline_id,
         worker_group=group,
-        created_at=turn.now,
     )
     fields = {"@workerGroup": (group,), "@accessKeyId": (access_key,), "*secretAccessKey": (secret,)}
     return PipelineObject(obj.id, obj.name, {**obj.fields, **fields})
-
-
-def new_key() -> tuple[str, str]:
-    """An access key id and a secret, in the lengths that AWS's have."""
-    return "AKPS" + secrets.token_hex(8).upper(), secrets.token_urlsafe(30)
 
 
 @contextmanager
