@@ -255,3 +255,21 @@ def test_the_services_own_worker_groups_cannot_be_used_in_a_definition(api: Api,
     assert api.put(pipeline_id, ON_DEMAND, shell("A", "#{myGroup}"), parameterObjects=parameter)["errored"] is False
     with pytest.raises(api.boto.exceptions.InvalidRequestException, match="is the service's own"):
         api.boto.activate_pipeline(pipelineId=pipeline_id, parameterValues=[{"id": "myGroup", "stringValue": reserved}])
+
+
+def test_edits_that_the_service_refuses_are_named_and_keep_the_active_version(api: Api, group: str):
+    pipeline_id = api.create()
+    api.put(pipeline_id, ON_DEMAND, shell("A", group), shell("B", group))
+    api.boto.activate_pipeline(pipelineId=pipeline_id)
+    answer = api.put(pipeline_id, ON_DEMAND, shell("A", group, dependsOn={"ref": "A2"}), shell("A2", group))
+    assert answer["errored"]
+    assert {e["id"]: e["errors"] for e in answer["validationErrors"]} == {
+        "A": ["The references of 'dependsOn' cannot change after the pipeline was activated: they were none."],
+        "B": [
+            "The object 'B' cannot be removed after the pipeline was activated. Put it back, or make a new pipeline."
+        ],
+    }
+    with pytest.raises(api.boto.exceptions.InvalidRequestException, match="The object 'B' cannot be removed"):
+        api.boto.activate_pipeline(pipelineId=pipeline_id)
+    active = api.boto.get_pipeline_definition(pipelineId=pipeline_id, version="active")
+    assert [obj["id"] for obj in active["pipelineObjects"]] == ["Default", "A", "B"]

@@ -219,15 +219,13 @@ def test_cancelling_and_marking_tell_of_health_too(story: Story, verb: str, heal
     assert pipe.fields("A")["@healthStatus"] == [health]
 
 
-def test_a_component_that_a_new_version_lacks_does_not_keep_the_pipeline(story: Story) -> None:
-    two_days = schedule(occurrences="2")
-    pipe = story.pipeline(scheduled(two_days, activity("A"), activity("Gone", maxActiveInstances="1")))
-    story.until("2024-01-03T00:00:00")
-    pipe.deactivate()
-    pipe.put(scheduled(two_days, activity("A")))
-    pipe.activate()
-    story.work()
-    assert pipe.state == "FINISHED"
+def test_the_period_of_a_pipeline_that_was_activated_cannot_change_by_a_value_either(story: Story) -> None:
+    definition = scheduled(schedule(period="#{myPeriod}"), activity("A"))
+    definition["parameters"] = [{"id": "myPeriod", "default": "1 day"}]
+    pipe = story.pipeline(definition)
+    with pytest.raises(ServiceError, match="'period' cannot change from '1 day' to '2 days'"):
+        pipe.activate(myPeriod="2 days")
+    pipe.activate(myPeriod="1 day")
 
 
 def test_deleting_ends_everything(story: Story) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from penstock.api.call import Answer, Call, Request, find_pipeline, invalid, stored_definition
 from penstock.clock import from_ms, ms_to_field, to_ms
 from penstock.definition.api_form import values_from_api
+from penstock.definition.edits import edit_problems
 from penstock.definition.model import Definition, Values, is_secret
 from penstock.definition.validate import unbuilt, validate
 from penstock.engine import activation as engine_activation
@@ -27,7 +28,10 @@ def activate_pipeline(call: Call, request: Request) -> Answer:
             raise invalid("Pipeline definition is empty: ")
         given = _given_values(call, turn, pipeline, stored[0], values_from_api(request.get("parameterValues", ())))
         verdict = validate(call.engine.secrets.reveal_definition(stored[0]), call.engine.catalogue, given)
-        errors = (*verdict.errors, *unbuilt(verdict.resolved, call.engine.catalogue))
+        errors = [*verdict.errors, *unbuilt(verdict.resolved, call.engine.catalogue)]
+        if pipeline.activation:  # other values can change a schedule too
+            active = turn.plans.find(turn.tx, pipeline.pipeline_id, pipeline.activation).resolved
+            errors.extend(edit_problems(active, verdict.resolved))
         if stored[1] or errors:
             texts = "; ".join(f"{p.object_id}: {p.text}" if p.object_id else p.text for p in errors)
             raise invalid(f"The pipeline definition has errors: {texts or 'put it again to see them'}")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from penstock.api.call import Answer, Call, Request, active_version, find_pipeline, invalid, stored_definition
 from penstock.definition.api_form import definition_from_api, definition_to_api
+from penstock.definition.edits import edit_problems
 from penstock.definition.file_form import to_file_form
 from penstock.definition.model import Definition, FieldValue, is_secret, is_user_field
 from penstock.definition.problems import Problem
+from penstock.definition.resolve import Resolved, resolve
 from penstock.definition.validate import validate
+from penstock.engine.turn import Turn
+from penstock.store.rows import Pipeline
 from penstock.store.secrets import MASK, SECRET_ATTRIBUTES, masked
 
 LONGEST_MESSAGE = 10_000
@@ -26,6 +31,7 @@ def put_pipeline_definition(call: Call, request: Request) -> Answer:
         sealed = _sealed(call, definition, earlier[0] if earlier else None)
         clear = call.engine.secrets.reveal_definition(sealed)
         verdict = validate(clear, call.engine.catalogue, complete=False)
+        verdict = replace(verdict, problems=(*verdict.problems, *_edits(call, turn, pipeline, verdict.resolved)))
         errored = bool(verdict.errors)
         if earlier is None or earlier[1] != errored or not _is_same(call, clear, earlier[0]):
             version = active_version(turn, pipeline) + 1
@@ -40,6 +46,14 @@ def put_pipeline_definition(call: Call, request: Request) -> Answer:
             )
             turn.tx.execute("set_latest_version", pipeline_id=pipeline.pipeline_id, version=version)
     return verdict_answer(verdict.errors, verdict.warnings)
+
+
+def _edits(call: Call, turn: Turn, pipeline: Pipeline, edited: Resolved) -> Iterator[Problem]:
+    """What is changed that may not be changed any more; nothing before the first activation."""
+    version = active_version(turn, pipeline)
+    active = stored_definition(turn, pipeline.pipeline_id, version) if version else None
+    if active is not None:
+        yield from edit_problems(resolve(active[0])[0], edited)
 
 
 def _sealed(call: Call, definition: Definition, earlier: Definition | None) -> Definition:
