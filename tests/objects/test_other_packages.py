@@ -98,6 +98,14 @@ def test_the_catalogue_that_documents_are_made_of_holds_it(tmp_path: Path, envir
     assert listed.stdout == wanted, listed.stderr
 
 
+def test_the_reference_documents_it(tmp_path: Path, environment: dict[str, str]) -> None:
+    build = Path(__file__).parents[2] / "docs" / "build.py"
+    checked = subprocess.run(
+        [sys.executable, str(build), "--check"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout) == (1, "Not current: reference/types.md. Run `make docs`.\n")
+
+
 def test_two_types_of_one_name_are_refused_with_both_places(tmp_path: Path) -> None:
     listed = penstock(installed(tmp_path, CLASH), tmp_path, "-c", LIST)
     assert (
