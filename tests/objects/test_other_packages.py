@@ -103,7 +103,8 @@ def test_the_reference_documents_it(tmp_path: Path, environment: dict[str, str])
     checked = subprocess.run(
         [sys.executable, str(build), "--check"], env=environment, capture_output=True, text=True, check=False
     )
-    assert (checked.returncode, checked.stdout) == (1, "Not current: reference/types.md. Run `make docs`.\n")
+    assert checked.returncode == 1
+    assert "reference/types.md" in checked.stdout
 
 
 def test_two_types_of_one_name_are_refused_with_both_places(tmp_path: Path) -> None:
