@@ -208,14 +208,6 @@ def empty_text(maker: Maker) -> Places:
     return set_to(maker, lambda slot: slot.kind != "ref", lambda slot: [""])
 
 
-def empty_list(maker: Maker) -> Places:
-    found = a_slot(maker, lambda slot: not slot.required and slot.one_of is None)
-    if found is None or found[1].name in found[0].fields:
-        return None
-    found[0].fields[found[1].name] = []
-    return [(found[0].id, found[1].name)]
-
-
 def no_value(maker: Maker) -> Places:
     wrong = maker.random.choice([None, {"a": "b"}, [["a"]], {"ref": 5}, {"ref": "A", "x": "y"}, {}])
     return set_to(maker, lambda slot: True, lambda slot: [wrong])
@@ -269,7 +261,7 @@ def parent_of_nothing(maker: Maker) -> Places:
 
 def unknown_type(maker: Maker) -> Places:
     obj = typed(maker)[0]
-    wrong = ["ShelCommandActivity", "csv", "Activity", "Default", "#{myType}", "S3 DataNode", "Declared"]
+    wrong = ["ShelCommandActivity", "csv", "Activity", "#{myType}", "S3 DataNode", "Declared"]
     obj.fields["type"] = [maker.random.choice(wrong)]
     obj.pinned.add("type")
     return [(obj.id, "type")]
@@ -413,7 +405,7 @@ OF_THE_MAKER: dict[str, Callable[[Maker], Places]] = {
         wrong_kind, a_number_below_the_least, reserved_worker_group, missing_required, missing_group, both_of_a_group,
         unknown_field, reference_to_nothing, reference_to_a_wrong_type, reference_to_default, text_for_a_reference,
         reference_for_a_text, several_for_one, broken_syntax, broken_meaning, runtime_in_an_early_field, empty_text,
-        empty_list, no_value, too_long, forbidden_character, long_name, circle, circle_of_two, parents_in_a_circle,
+        no_value, too_long, forbidden_character, long_name, circle, circle_of_two, parents_in_a_circle,
         parent_of_nothing, unknown_type, bad_period, bad_start, end_before_the_start, two_ends, no_schedule,
         unstaged_hive, wrong_parameter,
     )

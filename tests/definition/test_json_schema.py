@@ -63,7 +63,6 @@ def with_field(key: str, value: Any) -> dict[str, Any]:
     [
         ("comand", "true"),
         ("type", "ShelCommandActivity"),
-        ("type", "Default"),
         ("scheduleType", "weekly"),
         ("scheduleType", 5),
         ("failureAndRerunMode", ""),
@@ -75,7 +74,6 @@ def with_field(key: str, value: Any) -> dict[str, Any]:
         ("runsOn", [{"ref": "R"}, {"ref": "S"}]),
         ("command", {"ref": "N"}),
         ("command", ["a", "b"]),
-        ("command", []),
         ("command", None),
         ("command", ""),
         ("command", {"x": "y"}),

@@ -10,24 +10,19 @@ import click
 from penstock import __version__
 from penstock.cli import definition_file
 from penstock.cli.composition import MakeTaskRunner, RunnerOptions, ServiceNotStarted, ServiceOptions, StartService
+from penstock.cli.operate_commands import COMMANDS
+from penstock.cli.options import (
+    PATH,
+    config_option,
+    data_dir_option,
+    endpoint_option,
+    json_option,
+    parameter_option,
+    values_option,
+)
 from penstock.cli.output import fail, seconds
 from penstock.definition.problems import DefinitionRefused
 from penstock.settings import choose_data_dir
-
-PATH = click.Path(path_type=Path)
-data_dir_option = click.option(
-    "--data-dir",
-    type=PATH,
-    metavar="DIR",
-    help="Where everything is kept ($PENSTOCK_DATA_DIR, else ./.penstock).",
-)
-config_option = click.option("--config", type=PATH, metavar="FILE", help="Settings: a penstock.toml.")
-parameter_option = click.option(
-    "--parameter", "parameters", multiple=True, metavar="KEY=VALUE", help="A parameter's value; repeat it for a list."
-)
-values_option = click.option(
-    "--parameter-values", type=PATH, metavar="FILE", help='A JSON file of parameter values: {"myId": "value"}.'
-)
 
 
 def make_commands(start_service: StartService, make_task_runner: MakeTaskRunner) -> click.Group:
@@ -46,6 +41,8 @@ def make_commands(start_service: StartService, make_task_runner: MakeTaskRunner)
     penstock.add_command(_server(start_service))
     penstock.add_command(_runner(make_task_runner))
     penstock.add_command(_keys)
+    for command in COMMANDS:
+        penstock.add_command(command)
     return penstock
 
 
@@ -82,7 +79,7 @@ def _validate(definition: Path, parameters: tuple[str, ...], parameter_values: P
 
 @click.command("explain", short_help="Say what a type, a field or a function is.")
 @click.argument("name", required=False, metavar="[TYPE[.FIELD] | FUNCTION]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def _explain(name: str | None, as_json: bool) -> None:
     """Say what a type with its fields, a field, or a function of expressions is; without a name, list them all."""
     from penstock.cli.explain import explain
@@ -225,7 +222,6 @@ role_option = click.option(
 only_group_option = click.option(
     "--worker-group", metavar="NAME", help="The only worker group that a runner's key may work for."
 )
-endpoint_option = click.option("--endpoint", metavar="URL", help="The service, if it is not the one on port 4780 here.")
 
 
 @_keys.command("create")
@@ -261,7 +257,7 @@ def _add(
 
 
 @_keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @endpoint_option
 @data_dir_option
 def _list(as_json: bool, endpoint: str | None, data_dir: Path | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from penstock.definition.conversion import convert_text
-from penstock.definition.model import FieldValue, PipelineObject, Ref, is_user_field
+from penstock.definition.model import DEFAULT, FieldValue, PipelineObject, Ref, is_user_field
 from penstock.definition.problems import Problem, closest, shown, shown_of
 from penstock.definition.resolve import Resolved
 from penstock.definition.slots import Catalogue, Declared, Slot, slots_of
@@ -159,7 +159,7 @@ def _ref_problems(
         yield from _missing_target(resolved, owner, slot.name, value)
         return
     cls = catalogue.find(target.text("type"))
-    if slot.name == "parent" or (cls is None and target.text("type") is not None):
+    if slot.name == "parent" or (cls is None and target.text("type") not in (None, DEFAULT)):
         return
     if cls is None or not issubclass(cls, slot.targets):
         found = cls.type_name() if cls else "Default"

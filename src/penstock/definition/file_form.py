@@ -157,8 +157,9 @@ def values_of(document: Any, source: str) -> dict[str, tuple[str, ...]]:
     """The parameter values of a parsed file: `{"values": {…}}`, or the inner object alone. Raises DefinitionRefused."""
     problems: list[Problem] = []
     values = _values(document.get("values", document) if isinstance(document, dict) else document, problems)
-    if problems:
-        raise DefinitionRefused([Problem("", "", f"{source}: {problem.text}") for problem in problems])
+    errors = [problem for problem in problems if not problem.is_warning]
+    if errors:
+        raise DefinitionRefused([Problem("", "", f"{source}: {problem.text}") for problem in errors])
     return values
 
 
@@ -203,7 +204,7 @@ def _object(entry: Any, number: int, problems: list[Problem]) -> PipelineObject 
         entries = value if isinstance(value, list) else [value]
         read = tuple(_field_value(identity, key, item, problems) for item in entries)
         if not read:
-            problems.append(Problem(identity, key, f"'{key}' is an empty list.", "Give a value, or remove the field."))
+            problems.append(_empty_list(identity, key, key))
         if found := tuple(item for item in read if item is not None):
             fields[key] = found
     return PipelineObject(identity, name, fields)
@@ -252,7 +253,7 @@ def _texts(identity: str, key: str, value: Any, problems: list[Problem]) -> tupl
     texts: list[str] = []
     if value == []:
         what = identity if key == "values" else key
-        problems.append(Problem(identity, key, f"'{what}' is an empty list.", "Give a value, or leave it out."))
+        problems.append(_empty_list(identity, key, what))
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, bool):
             texts.append("true" if item else "false")
@@ -262,6 +263,12 @@ def _texts(identity: str, key: str, value: Any, problems: list[Problem]) -> tupl
             what = f"The value of '{identity}'" if key == "values" else f"A value of '{key}'"
             problems.append(Problem(identity, key, f"{what} is {_kind(item)}.", "Give a string."))
     return tuple(texts)
+
+
+def _empty_list(identity: str, key: str, what: str) -> Problem:
+    """An empty list sets nothing: aws-cli sends an entry for each value, so the service never hears of it."""
+    message = f"'{what}' is an empty list, which is the same as leaving it out."
+    return Problem(identity, key, message, is_warning=True)
 
 
 def to_file_form(definition: Definition) -> dict[str, Any]:

@@ -83,7 +83,6 @@ def _object(types: list[type[Declared]]) -> Schema:
         },
         "allOf": [
             *(_if_type(cls.type_name(), {"$ref": f"#/definitions/{cls.type_name()}"}) for cls in types),
-            _if_type(DEFAULT, {"properties": {"id": {"const": DEFAULT}}}),
             {
                 "if": {"properties": {"type": {"const": DEFAULT}}},
                 "then": {"$ref": f"#/definitions/{UNTYPED}"},
@@ -231,11 +230,11 @@ def _value_or_ref() -> Schema:
 
 
 def _several(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
+    return {"anyOf": [schema, {"type": "array", "items": schema}]}
 
 
 def _single(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1, "maxItems": 1}]}
+    return {"anyOf": [schema, {"type": "array", "items": schema, "maxItems": 1}]}
 
 
 def _name(description: str) -> Schema:

@@ -44,12 +44,13 @@ DEEPEST_FIELDS = 32
 def inherited(definition: Definition, obj: PipelineObject) -> PipelineObject:
     """The object with its parents' fields, or those of Default where it has no parent (service_facts, section 2).
 
-    Its own fields come first. What Default says of its own type is no one else's.
+    Its own fields come first. The type of Default, and of a parent that says it is of the type Default, is no one
+    else's.
     """
     fields = dict(obj.fields)
     for ancestor in ancestors(definition, obj):
         for key, values in ancestor.fields.items():
-            if key != "parent" and (key != "type" or ancestor.id != DEFAULT):
+            if key != "parent" and (key != "type" or (ancestor.id != DEFAULT and values != (DEFAULT,))):
                 fields.setdefault(key, values)
     return PipelineObject(obj.id, obj.name, fields)
 
@@ -194,6 +195,10 @@ class Scope:
         finally:
             self._open.pop()
 
+    def is_innermost(self, key: str, name: str) -> bool:
+        """Whether this is the field that is being evaluated."""
+        return bool(self._open) and self._open[-1] == (key, name)
+
 
 def _hidden(name: str, error: ExpressionError) -> ExpressionError:
     """The error of a field; of a secret one it shows nothing, since any part of its text may be the secret."""
@@ -276,7 +281,7 @@ class ObjectFields(ExpressionFields):
             if self.scope.missing is not None:
                 return self.scope.missing
             raise NotYet(name)
-        if component is not None and name in component.fields:
+        if component is not None and name in component.fields and not self._means_parameter(name):
             return self._own(name, component.fields[name])
         if name in self.scope.values:
             if is_secret(name) and self.scope.reveal is None:
@@ -293,6 +298,11 @@ class ObjectFields(ExpressionFields):
         if name in RUNTIME_NAMES:
             raise NotYet(name)
         raise UnknownName(name)
+
+    def _means_parameter(self, name: str) -> bool:
+        """Whether a field is being filled in from the parameter of its own name: as a field it would need itself."""
+        is_parameter = name in self.scope.values or name in self.scope.parameters
+        return is_parameter and self.scope.is_innermost(self.key, name)
 
     def _own(self, name: str, values: tuple[FieldValue, ...]) -> Value:
         refs = self.entry.refs.get(name)

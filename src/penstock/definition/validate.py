@@ -64,11 +64,12 @@ def validate(
             if not cls.is_built:
                 message = f"{kind} validates, but Penstock cannot run it yet: activation is refused."
                 problems.append(Problem(obj.id, "type", message, is_warning=True))
-        elif kind is not None and not (obj.id == DEFAULT and kind == DEFAULT):
+        elif kind is not None and kind != DEFAULT:
             message, remedy = f"The type {shown(kind)} is not known.", closest(kind, catalogue.types)
             problems.append(Problem(resolved.owner(obj.id, "type"), "type", message, remedy, kind))
         elif obj.id != DEFAULT and obj.id not in parents:
-            problems.append(Problem(obj.id, "type", "The type is missing.", "Give the object a type."))
+            message = "The type is missing." if kind is None else "The type 'Default' is for what others inherit from."
+            problems.append(Problem(obj.id, "type", message, "Give the object a type.", kind or ""))
         else:
             problems.extend(untyped_problems(resolved, catalogue, obj))
     problems.extend(_circle_problems(resolved, catalogue))

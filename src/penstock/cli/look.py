@@ -1,0 +1,181 @@
+"""What runs on a server: `penstock pipelines`, `status`, `runs`, `why` and `next`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from penstock.cli.connection import (
+    Named,
+    Service,
+    all_pipelines,
+    check_instances,
+    described,
+    find_pipeline,
+    pipeline_fields,
+)
+from penstock.cli.follow import FINAL, flat
+from penstock.cli.output import counted, fail, moment, print_json, table
+from penstock.cli.result import ALWAYS_SHOWN, SHOWN, UNSUCCESSFUL
+from penstock.definition.api_form import values_to_api
+from penstock.definition.model import Values
+
+LONGEST_REASON = 100
+PAGE = 100
+
+
+def show_pipelines(service: Service, as_json: bool) -> None:
+    """All pipelines, one a line."""
+    found = pipeline_fields(service, [pipeline.pipeline_id for pipeline in all_pipelines(service)])
+    if as_json:
+        print_json({"pipelines": [_without_id(fields) for fields in found]})
+        return
+    headings = ("id", "name", "state", "health", "created")
+    keys = ("id", "name", "@pipelineState", "@healthStatus", "@creationTime")
+    click.echo(table(headings, [[fields.get(key, "") for key in keys] for fields in found]))
+
+
+def _without_id(fields: dict[str, str]) -> dict[str, str]:
+    """The fields as the service has them: `@id` says what `id` does."""
+    return {key: value for key, value in fields.items() if key != "id"}
+
+
+def show_status(service: Service, wanted: str, as_json: bool) -> None:
+    """Where a pipeline stands."""
+    pipeline = find_pipeline(service, wanted)
+    progress = service.own.call("DescribeProgress", pipelineId=pipeline.pipeline_id)
+    fields = next(iter(pipeline_fields(service, [pipeline.pipeline_id])), {})
+    counts: dict[str, int] = {}
+    for entry in progress["counts"]:
+        counts[entry["status"]] = counts.get(entry["status"], 0) + entry["count"]
+    next_due = moment(progress["nextDueTime"]) if progress.get("nextDueTime") is not None else None
+    numbers = {key: progress[key] for key in ("working", "retrying", "asking", "due")}
+    if as_json:
+        document = {"pipelineId": pipeline.pipeline_id, "name": pipeline.name, "state": progress["state"]}
+        print_json({**document, "counts": counts, **numbers, "nextDueTime": next_due, "fields": _without_id(fields)})
+        return
+    health = f", health {fields['@healthStatus']}" if "@healthStatus" in fields else ""
+    click.echo(f"{pipeline} is {progress['state']}{health}")
+    summary = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    click.echo(f"  {counted(sum(counts.values()), 'instance')}{': ' if summary else ''}{summary}")
+    busy = {"working": "at work", "retrying": "waiting to be tried again", "asking": "asked again", "due": "due"}
+    for key, text in busy.items():
+        if numbers[key]:
+            click.echo(f"  {numbers[key]} {text}")
+    times = (("created", "@creationTime"), ("last activated", "@lastActivationTime"), ("finished", "@finishedTime"))
+    for text, key in times:
+        if key in fields:
+            click.echo(f"  {text} {fields[key]} UTC")
+    if next_due is not None:
+        click.echo(f"  next due {next_due} UTC")
+
+
+def show_runs(service: Service, wanted: str, statuses: Sequence[str], only_failed: bool, as_json: bool) -> None:
+    """The instances of a pipeline, all or those of some statuses."""
+    pipeline = find_pipeline(service, wanted)
+    chosen = list(dict.fromkeys([*statuses, *(UNSUCCESSFUL if only_failed else ())]))
+    found = _instances(service, pipeline, chosen)
+    if as_json:
+        shown = [
+            {key: fields.get(key) for key in ALWAYS_SHOWN} | {key: fields[key] for key in SHOWN if key in fields}
+            for fields in found
+        ]
+        print_json({"pipelineId": pipeline.pipeline_id, "instances": shown})
+        return
+    if not found:
+        of = f" of the status {' or '.join(chosen)}" if chosen else ""
+        click.echo(f"{pipeline} has no instances{of}.", err=True)
+        return
+    headings = ["instance", "status", "started", "ended", "attempts"]
+    keys = ("id", "@status", "@actualStartTime", "@actualEndTime", "@attemptCount")
+    rows = [[fields.get(key, "") for key in keys] for fields in found]
+    reasons = [_reason(fields) for fields in found]
+    if any(reasons):
+        headings.append("reason")
+        rows = [[*row, reason] for row, reason in zip(rows, reasons, strict=True)]
+    click.echo(table(headings, rows))
+
+
+def _instances(service: Service, pipeline: Named, statuses: list[str]) -> list[dict[str, str]]:
+    asked: dict[str, Any] = {"pipelineId": pipeline.pipeline_id, "sphere": "INSTANCE", "limit": PAGE}
+    if statuses:
+        selector = {"fieldName": "@status", "operator": {"type": "EQ", "values": statuses}}
+        asked["query"] = {"selectors": [selector]}
+    found: list[dict[str, str]] = []
+    while True:
+        page = service.client.call("QueryObjects", **asked)
+        if page["ids"]:
+            answer = service.client.call("DescribeObjects", pipelineId=pipeline.pipeline_id, objectIds=page["ids"])
+            found.extend(flat(obj) for obj in answer["pipelineObjects"])
+        if not page.get("hasMoreResults"):
+            # One that has moved on between the two questions is not what was asked for.
+            return [fields for fields in found if not statuses or fields["@status"] in statuses]
+        asked["marker"] = page["marker"]
+
+
+def _reason(fields: dict[str, str]) -> str:
+    """Why an instance did not succeed, on one short line."""
+    lines = " ".join(_ending(fields)).splitlines()
+    text = lines[0] if lines else ""
+    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
+
+
+def _ending(fields: dict[str, str]) -> list[str]:
+    """Sentences that say how an instance has ended, where it did not just finish."""
+    found = [fields[key] for key in ("errorMessage", "cancellationReason") if fields.get(key)]
+    if "@cascadeFailedOn" in fields:
+        found.append(f"It needs {fields['@cascadeFailedOn']}, which did not succeed.")
+    return found
+
+
+def show_why(service: Service, identity: str, wanted: str, as_json: bool) -> None:
+    """Why an instance does not run, or how it ended."""
+    pipeline = find_pipeline(service, wanted)
+    check_instances((identity,), pipeline)
+    answer = service.own.call("ExplainWaiting", pipelineId=pipeline.pipeline_id, objectId=identity)
+    status: str = answer["status"]
+    reasons = [*answer["reasons"]]
+    if not reasons and status in FINAL:
+        reasons = _ending(described(service, pipeline, identity))
+    if as_json:
+        print_json({"pipelineId": pipeline.pipeline_id, "id": identity, "status": status, "reasons": reasons})
+        return
+    click.echo(f"{identity} is {status}{':' if reasons else '.'}")
+    for reason in reasons:
+        click.echo("\n".join(f"  {line}" for line in reason.rstrip().splitlines()))
+    if status in ("FAILED", "TIMEDOUT"):
+        click.echo(f"  Its logs: penstock logs {identity} --pipeline {pipeline.pipeline_id}")
+
+
+def show_next(service: Service, wanted: str, values: Values, as_json: bool) -> None:
+    """The next interval of each component, and when it is due."""
+    pipeline = find_pipeline(service, wanted)
+    answer = service.own.call(
+        "PreviewIntervals", pipelineId=pipeline.pipeline_id, parameterValues=values_to_api(values)
+    )
+    state = service.own.call("DescribeProgress", pipelineId=pipeline.pipeline_id)["state"]
+    components = [
+        {"component": entry["component"], "due": entry["due"]}
+        | {
+            key: moment(entry[key]) if entry.get(key) is not None else None
+            for key in ("firstStart", "nextStart", "nextDueTime")
+        }
+        for entry in answer["components"]
+    ]
+    if as_json:
+        document = {"pipelineId": pipeline.pipeline_id, "name": pipeline.name, "state": state}
+        print_json({**document, "isOnDemand": answer["isOnDemand"], "components": components})
+        return
+    if answer["isOnDemand"]:
+        fail(f"{pipeline} runs on demand, so nothing is due by itself: `penstock activate` runs it once.")
+    if not components:
+        fail(f"{pipeline} has nothing that runs on a schedule.")
+    rows = [
+        [entry["component"], entry["nextStart"] or "none is left", entry["nextDueTime"] or "", str(entry["due"])]
+        for entry in components
+    ]
+    click.echo(table(("component", "next interval", "due at (UTC)", "due before"), rows))
+    if state != "SCHEDULED":
+        click.echo(f"{pipeline} is {state}: what is due runs once it is activated.", err=True)
