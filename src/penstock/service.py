@@ -116,10 +116,6 @@ class EmbeddedService:
         runner.start()
         self._runners.append(runner)
 
-    def wait(self) -> None:
-        """Stay until the service is stopped."""
-        self._server.join()
-
     def stop(self) -> None:
         """End the runners with their tasks, then the service; a run's pipeline belongs to servers from now on."""
         for runner in self._runners:

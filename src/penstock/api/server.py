@@ -71,7 +71,3 @@ class Server:
         self._server.should_exit = True
         if wait:
             self._thread.join(START_SECONDS)
-
-    def join(self) -> None:
-        """Stay until the server has ended."""
-        self._thread.join()

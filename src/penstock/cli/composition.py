@@ -32,9 +32,6 @@ class Service(Protocol):
     def start_runner(self, pipeline_id: str, groups: list[str]) -> None:
         """Start a task runner for worker groups of one pipeline, beside the one for the service's own tasks."""
 
-    def wait(self) -> None:
-        """Stay until the service is stopped."""
-
     def stop(self) -> None:
         """End runners, their tasks and the service."""
 

@@ -28,7 +28,6 @@ FINAL = ("FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT", "SKIPPE
 class Outcome:
     """How following ended: over, or with instances that are blocked, or with intervals that are not due yet."""
 
-    is_over: bool = False
     interrupted_by: int | None = None
     blocked: list[str] = field(default_factory=list)
     waiting: int = 0
@@ -63,7 +62,7 @@ class Follower:
                 has_news = self._print_events()
                 show(progress)
                 if progress["state"] in ("FINISHED", "INACTIVE"):
-                    return Outcome(is_over=True)
+                    return Outcome()
                 now = time.monotonic()
                 if self._has_work(progress):
                     idle_since = None

@@ -133,43 +133,36 @@ def _set_status(
         set_status(service, identities, pipeline, wanted, as_json)
 
 
-@click.command("rerun", short_help="Run instances again.")
-@instances_argument
-@pipeline_option
-@json_option
-@endpoint_option
-@data_dir_option
-def rerun(
-    instances: tuple[str, ...], pipeline: str, as_json: bool, endpoint: str | None, data_dir: Path | None
-) -> None:
-    """Run instances that have ended again, and in cascade mode what failed because of them. All of them, or none."""
-    _set_status(instances, pipeline, "RERUN", as_json, endpoint, data_dir)
+def _status_command(name: str, wanted: str, summary: str, text: str) -> click.Command:
+    """A command that sets the status of instances by one verb of SetStatus."""
+
+    @click.command(name, short_help=summary, help=f"{text} All of them, or none.")
+    @instances_argument
+    @pipeline_option
+    @json_option
+    @endpoint_option
+    @data_dir_option
+    def command(
+        instances: tuple[str, ...], pipeline: str, as_json: bool, endpoint: str | None, data_dir: Path | None
+    ) -> None:
+        _set_status(instances, pipeline, wanted, as_json, endpoint, data_dir)
+
+    return command
 
 
-@click.command("cancel", short_help="Cancel instances.")
-@instances_argument
-@pipeline_option
-@json_option
-@endpoint_option
-@data_dir_option
-def cancel(
-    instances: tuple[str, ...], pipeline: str, as_json: bool, endpoint: str | None, data_dir: Path | None
-) -> None:
-    """Cancel instances that have not ended. All of them, or none."""
-    _set_status(instances, pipeline, "TRY_CANCEL", as_json, endpoint, data_dir)
-
-
-@click.command("mark-finished", short_help="Have instances count as finished.")
-@instances_argument
-@pipeline_option
-@json_option
-@endpoint_option
-@data_dir_option
-def mark_finished(
-    instances: tuple[str, ...], pipeline: str, as_json: bool, endpoint: str | None, data_dir: Path | None
-) -> None:
-    """Have instances count as finished, so that what waits for them goes on. All of them, or none."""
-    _set_status(instances, pipeline, "MARK_FINISHED", as_json, endpoint, data_dir)
+rerun = _status_command(
+    "rerun",
+    "RERUN",
+    "Run instances again.",
+    "Run instances that have ended again, and in cascade mode what failed because of them.",
+)
+cancel = _status_command("cancel", "TRY_CANCEL", "Cancel instances.", "Cancel instances that have not ended.")
+mark_finished = _status_command(
+    "mark-finished",
+    "MARK_FINISHED",
+    "Have instances count as finished.",
+    "Have instances count as finished, so that what waits for them goes on.",
+)
 
 
 def _given(parameters: tuple[str, ...], parameter_values: Path | None) -> Values:

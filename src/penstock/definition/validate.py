@@ -23,7 +23,6 @@ LOG_WARNING = (
     "'pipelineLogUri'is missing. It is recommended to set this value on Default object for better troubleshooting."
 )
 SCHEDULED = ("Activity", "DataNode", "Resource")
-RUNNABLE = (*SCHEDULED, "Precondition")
 
 
 @dataclass(frozen=True)

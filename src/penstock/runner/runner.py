@@ -104,11 +104,6 @@ class Runner:
         self.polls.close()
         self.client.close()
 
-    @property
-    def is_stopping(self) -> bool:
-        """Whether the runner takes no more tasks."""
-        return self._stopping.is_set()
-
     def _refuse(self, error: Exception) -> None:
         """Nothing more can be had from the service: end, with all tasks."""
         self.refusal = self.refusal or error
