@@ -7,15 +7,14 @@ lone surrogates (undecodable bytes of a command's output, say) become `?`, since
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from penstock.wire.errors import ProtocolError, ServiceError
-from penstock.wire.findings import Findings, Path, path_text
+from penstock.wire.findings import Findings
 from penstock.wire.limits import reader
-from penstock.wire.model import Operation, ServiceModel, Shape, ShapeRef
-from penstock.wire.scalars import write_blob, write_timestamp
+from penstock.wire.model import Operation, ServiceModel, Shape
+from penstock.wire.writing import Unfit, writer
 
 
 def decode_input(model: ServiceModel, operation: str, body: bytes) -> dict[str, Any]:
@@ -131,69 +130,6 @@ def _written(model: ServiceModel, shape: Shape | None, value: Mapping[str, Any],
             raise ValueError(f"The {what} has no members, not '{next(iter(value))}'")
         return b"{}"
     try:
-        return _encoded(_plain(model, ShapeRef(shape.name), value, None))
-    except _Unfit as unfit:
-        place = f" at '{path_text(unfit.path)}'" if unfit.path else ""
-        raise ValueError(f"The {what}{place}: {unfit}") from None
-
-
-class _Unfit(Exception):
-    """A value that its shape cannot hold; a programming error of whoever made it."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        super().__init__(text)
-        self.path = path
-
-
-def _plain(model: ServiceModel, ref: ShapeRef, value: Any, path: Path) -> Any:
-    """A value as `json` can write it."""
-    shape = model.shapes[ref.shape]
-    if shape.document:
-        return value
-    kind = shape.type
-    if kind == "structure" and isinstance(value, Mapping):
-        return _plain_structure(model, shape, value, path)
-    if kind == "list" and isinstance(value, list | tuple) and shape.member:
-        member = shape.member
-        return [_plain(model, member, item, (path, index)) for index, item in enumerate(value)]
-    if kind == "map" and isinstance(value, Mapping) and shape.value:
-        held = shape.value
-        return {key: _plain(model, held, item, (path, (str(key),))) for key, item in value.items()}
-    if kind == "timestamp" or kind == "blob":
-        try:
-            if kind == "blob":
-                return write_blob(value)
-            return write_timestamp(value, ref.timestamp_format or shape.timestamp_format)
-        except (TypeError, ValueError) as error:
-            raise _Unfit(path, str(error)) from None
-    if isinstance(value, _SCALARS.get(kind, ())) and (kind == "boolean") == isinstance(value, bool):
-        return _special(value) if isinstance(value, float) and not math.isfinite(value) else value
-    raise _Unfit(path, f"{type(value).__name__} is not the type {kind} of the shape {shape.name}")
-
-
-_SCALARS: dict[str, type | tuple[type, ...]] = {
-    "string": str,
-    "character": str,
-    "boolean": bool,
-    "integer": int,
-    "long": int,
-    "float": (int, float),
-    "double": (int, float),
-}
-
-
-def _plain_structure(model: ServiceModel, shape: Shape, value: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    result = {}
-    for name, item in value.items():
-        member = shape.members.get(name)
-        if member is None:
-            raise _Unfit(path, f"the shape {shape.name} has no member '{name}'")
-        if type(item) is str and model.shapes[member.shape].type == "string":
-            result[member.wire_name or name] = item
-        elif item is not None:
-            result[member.wire_name or name] = _plain(model, member, item, (path, name))
-    return result
-
-
-def _special(value: float) -> str:
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return _encoded(writer(model, shape.name)(value))
+    except Unfit as unfit:
+        raise ValueError(f"The {what}{unfit}") from None
