@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from api_reference import api
 
-from penstock.__main__ import make_task_runner, start_service
+from penstock.__main__ import MAINTENANCE, make_task_runner, start_service
 from penstock.cli.commands import make_commands
 from penstock.cli.explain import default_of, kind_of
 from penstock.definition.slots import Slot, slots_of
@@ -105,7 +106,7 @@ def commands() -> Iterator[str]:
     """The reference of all commands, from their help."""
     yield "# Commands"
     yield MADE
-    yield from _help(make_commands(start_service, make_task_runner), "penstock")
+    yield from _help(make_commands(start_service, make_task_runner, MAINTENANCE), "penstock")
 
 
 def _help(command: click.Command, path: str, parent: click.Context | None = None) -> Iterator[str]:
@@ -121,6 +122,7 @@ PAGES = {
     "reference/types.md": types,
     "reference/functions.md": functions,
     "reference/commands.md": commands,
+    "reference/api.md": api,
 }
 
 

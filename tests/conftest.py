@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "conformance"))
+sys.path.insert(1, str(Path(__file__).parent / "definition"))
 
 from postgresql import NoPostgresql, find_binaries, running_postgresql
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from penstock.cli.commands import make_commands
-from penstock.cli.composition import RunnerOptions, Service, ServiceOptions, TaskRunner
+from penstock.cli.composition import BackupOptions, Maintenance, RunnerOptions, Service, ServiceOptions, TaskRunner
 from penstock.cli.output import fail
 from penstock.objects import CatalogueError
 
@@ -11,7 +13,7 @@ from penstock.objects import CatalogueError
 def main() -> None:
     """Run the command line."""
     try:
-        make_commands(start_service, make_task_runner)(prog_name="penstock")
+        make_commands(start_service, make_task_runner, MAINTENANCE)(prog_name="penstock")
     except CatalogueError as error:
         fail(str(error))
 
@@ -28,6 +30,30 @@ def make_task_runner(options: RunnerOptions) -> TaskRunner:
     from penstock import worker
 
     return worker.make_task_runner(options)
+
+
+def backup(options: BackupOptions) -> list[str]:
+    """Write a backup, with imports as late."""
+    from penstock import maintenance
+
+    return maintenance.backup(options)
+
+
+def restore(options: BackupOptions) -> list[str]:
+    """Restore a backup, with imports as late."""
+    from penstock import maintenance
+
+    return maintenance.restore(options)
+
+
+def rotate_master_key(store_url: str | None, data_dir: Path) -> list[str]:
+    """Rotate the master key, with imports as late."""
+    from penstock import maintenance
+
+    return maintenance.rotate_master_key(store_url, data_dir)
+
+
+MAINTENANCE = Maintenance(backup, restore, rotate_master_key)
 
 
 if __name__ == "__main__":

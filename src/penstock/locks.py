@@ -6,6 +6,9 @@ import fcntl
 import os
 from pathlib import Path
 
+IN_USE = "in-use"
+"""A file of the data directory that every server and run there holds together, and what must be alone holds alone."""
+
 
 class HeldFile:
     """A file that this process holds; the name tells whose it is."""
@@ -31,12 +34,15 @@ class HeldFile:
         self.let_go()
 
 
-def hold(path: Path) -> HeldFile | None:
-    """Make the file if it is missing, and hold it; None while another process does. Raises OSError."""
+def hold(path: Path, *, shared: bool = False) -> HeldFile | None:
+    """Make the file if it is missing, and hold it; None while another process does. Raises OSError.
+
+    Any number of processes can hold it `shared` at the same time.
+    """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             if _is_there(path, descriptor):
                 return HeldFile(path, descriptor)
         except BlockingIOError:

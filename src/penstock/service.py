@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -13,18 +14,24 @@ from functools import partial
 from pathlib import Path
 
 from penstock.api.application import Application
-from penstock.api.server import Server, ServerNotStarted, listen
+from penstock.api.metrics import MetricsServer
+from penstock.api.server import Server, check_host, endpoints, listen
+from penstock.api.tls import ServerNotStarted, given_certificate
 from penstock.cli.composition import ServiceNotStarted, ServiceOptions
 from penstock.cli.credentials import FILE, NoCredentials, data_pipeline_client, read_credentials
 from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
+from penstock.data.log_files import LogFiles
+from penstock.engine.alarm_targets import make_targets
+from penstock.engine.delivery import Deliverer
 from penstock.engine.engine import Engine
 from penstock.engine.plan import SYSTEM_GROUP
 from penstock.engine.recovery import end_run, recover, release
-from penstock.locks import HeldFile, hold, hold_abandoned
+from penstock.locks import IN_USE, HeldFile, hold, hold_abandoned
+from penstock.log_lines import about
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment
-from penstock.runner.place import LOOPBACK, Place
+from penstock.runner.place import Place
 from penstock.runner.runner import Pace, Runner
 from penstock.settings import EngineSettings, Settings, SettingsError, load_settings
 from penstock.store.database import StoreError, open_store
@@ -37,8 +44,12 @@ SERVERS, RUNS = "servers", "runs"  # folders of the data directory with a held f
 RUN = "run:"  # what the owners of runs' pipelines begin with
 SYSTEM_TASKS = 4
 START_SECONDS = 20.0
+DELIVERERS = 4  # threads: alarms to as many slow targets do not hold up the others
+DELIVERY_SECONDS = 10.0  # for the alarms that are due when the service ends
 REGION = "us-east-1"
-RUN_DEFAULTS = EngineSettings(retry_delay=0.0, precondition_interval=2.0)  # somebody waits for the end of a run
+LOOK_SECONDS = 30.0  # between two looks for runs that were killed
+# Somebody waits for the end of a run, and no other service could take over what its own tasks do.
+RUN_DEFAULTS = EngineSettings(retry_delay=0.0, precondition_interval=2.0, system_lease=EngineSettings.lease)
 
 
 class EmbeddedService:
@@ -46,9 +57,11 @@ class EmbeddedService:
 
     def __init__(self, options: ServiceOptions) -> None:
         self.options = options
-        self._check_host()
+        self.metrics_url: str | None = None
+        self._metrics: MetricsServer | None = None
         self._held: list[HeldFile] = []
         self._killed_runs: list[HeldFile] = []
+        self._stopping = threading.Event()
         self._opened = ExitStack()
         try:
             self._start()
@@ -62,27 +75,50 @@ class EmbeddedService:
         options = self.options
         try:
             self.settings = _settings(options)
+            targets_of = make_targets(self.settings, options.config)
+            self._certificate = given_certificate(options.tls_cert, options.tls_key, SystemClock().now())
+            check_host(options.host, self._certificate, is_insecure=options.is_insecure)
             self._socket = listen(options.host, options.port)
             self._opened.callback(self._socket.close)
             self._make_data_dir()
+            self._in_use = self._use_data_dir()
+            self._opened.callback(self._in_use.let_go)
             self.name = self._hold_name()
             self.owner = RUN + self.name if options.is_run else ""
             store = open_store(options.store, options.data_dir)
             self._opened.callback(store.close)
             secrets = Secrets(options.data_dir)
             secrets.tie(store)
-            self.engine = Engine(store, load_catalogue(), SystemClock(), self.settings, secrets, self.owner)
+            self.engine = Engine(
+                store,
+                load_catalogue(),
+                SystemClock(),
+                self.settings,
+                secrets,
+                self.owner,
+                None if options.is_run else options.data_dir.absolute(),
+            )
+            self.engine.targets_of = targets_of
             self.credentials = self._own_key() if options.is_run else self._shared_key()
-            self.application = Application(self.engine)
-            self._server = Server(self.application, self._socket)
+            self.application = Application(self.engine, self._log_files())
+            if options.metrics_port is not None:
+                self._metrics = MetricsServer(self.application, options.metrics_host, options.metrics_port)
+                self._opened.callback(self._metrics.stop)
+                self.metrics_url = self._metrics.url
+            self._server = Server(self.application, self._socket, self._certificate)
         except (SettingsError, StoreError, MasterKeyError, NoCredentials, ServerNotStarted) as error:
             raise ServiceNotStarted(str(error)) from error
-        host, port = self._socket.getsockname()[:2]
-        self.endpoint = f"http://{host}:{port}"
+        self.endpoint, self._own_endpoint = endpoints(self._socket, options.host, self._certificate)
+        self.is_self_signed = self._certificate is not None and self._certificate.is_self_signed
         self._end_killed_runs()
         self._recover()
         self._loop = threading.Thread(target=self.engine.loop, name="engine", daemon=True)
         self._loop.start()
+        self._watch = threading.Thread(target=self._watch_runs, name="runs", daemon=True)
+        if not options.is_run:
+            self._watch.start()
+        self._deliverer = Deliverer(self.engine, DELIVERERS if self.settings.alarms or self.settings.sns else 1)
+        self._deliverer.start()
         self._runners: list[Runner] = []
         if options.has_runner:
             system = self._add_key("system", self.name)
@@ -95,8 +131,9 @@ class EmbeddedService:
     def _start_runner(
         self, credentials: Credentials, groups: list[str], tasks: int, hostname: str | None = None
     ) -> None:
+        certificate = self._certificate.der if self._certificate else None
         place = Place(
-            endpoint=self.endpoint,
+            endpoint=self._own_endpoint,
             data_dir=self.options.data_dir.absolute(),
             storage=LocalFolder(self.options.data_dir.absolute() / "s3"),
             environment=clean_environment(),
@@ -104,9 +141,10 @@ class EmbeddedService:
             settings=self.settings,
             config=self.options.config,
             hostname=hostname or socket.gethostname(),
+            certificate=certificate,
         )
         runner = Runner(
-            partial(data_pipeline_client, self.endpoint, credentials),
+            partial(data_pipeline_client, self._own_endpoint, credentials, certificate),
             self.engine.catalogue,
             place,
             groups,
@@ -118,6 +156,7 @@ class EmbeddedService:
 
     def stop(self) -> None:
         """End the runners with their tasks, then the service; a run's pipeline belongs to servers from now on."""
+        self._stopping.set()
         for runner in self._runners:
             runner.stop()
         deadline = time.monotonic() + START_SECONDS
@@ -129,11 +168,18 @@ class EmbeddedService:
         self._server.stop(wait=not self.options.is_run)  # a run has no other callers, and its process is about to end
         self.engine.stop()
         self._loop.join(START_SECONDS)
+        if self._watch.is_alive():
+            self._watch.join(START_SECONDS)
+        self._deliverer.stop(within=DELIVERY_SECONDS)
         if self.owner:
+            self._tell_of_alarms()
             release(self.engine, self.owner)
         elif self.name:
             self._delete_system_keys(self.name)
+        if self._metrics is not None:
+            self._metrics.stop()
         self.engine.store.close()
+        self._in_use.let_go()
         for file in self._held:
             if self.owner:
                 file.remove()
@@ -141,17 +187,23 @@ class EmbeddedService:
                 file.let_go()
         self._held.clear()
 
+    def _tell_of_alarms(self) -> None:
+        with self.engine.store.snapshot() as tx:
+            if tx.one("first_alarm", owner=self.owner) is not None:
+                LOG.error(
+                    "Not all alarms of this run are delivered yet. `penstock server --data-dir %s%s` goes on trying.",
+                    self.options.data_dir,
+                    f" --config {self.options.config}" if self.options.config else "",
+                )
+
     def kill(self) -> None:
         """End the commands of all tasks at once; resources' runners read the end of their pipe and follow."""
         for runner in self._runners:
             runner.kill()
 
-    def _check_host(self) -> None:
-        if self.options.host not in LOOPBACK:
-            raise ServiceNotStarted(
-                f"Listening on {self.options.host} would send keys and data in clear; HTTPS is not built yet."
-                " Listen on 127.0.0.1 and put a proxy that speaks HTTPS in front."
-            )
+    def _log_files(self) -> LogFiles:
+        folder = self.options.data_dir.absolute()
+        return LogFiles(folder, LocalFolder(folder / "s3"), self.settings.logs.keep_bytes)
 
     def _make_data_dir(self) -> None:
         folder = self.options.data_dir
@@ -166,6 +218,19 @@ class EmbeddedService:
                 " PENSTOCK_DATA_DIR, or change its owner."
             ) from error
 
+    def _use_data_dir(self) -> HeldFile:
+        """Hold the data directory together with other servers and runs, so that nothing else takes it for unused."""
+        folder = self.options.data_dir
+        try:
+            held = hold(folder / IN_USE, shared=True)
+        except OSError as error:
+            raise _no_locks(folder, error) from error
+        if held is None:
+            raise ServiceNotStarted(
+                f"A `penstock restore` or `penstock keys rotate-master` works on {folder}. Start when it has ended."
+            )
+        return held
+
     def _hold_name(self) -> str:
         """The name by which the store knows this process, held as a file of the data directory while it lives.
 
@@ -173,27 +238,35 @@ class EmbeddedService:
         the service's own tasks to others. A run's name is always new.
         """
         try:
-            if self.options.store is None:  # runs are in the data directory's own store
-                self._killed_runs = hold_abandoned(self.options.data_dir / RUNS)
+            self._find_killed_runs()
             if self.options.is_run:
-                return self._hold_new(RUNS, str(uuid.uuid4()))
+                return self._hold_new(RUNS)
             if not self.options.has_runner:
                 return ""
             self._held = hold_abandoned(self.options.data_dir / SERVERS)
-            return self._held[0].name if self._held else self._hold_new(SERVERS, _server_name())
+            return self._held[0].name if self._held else self._hold_new(SERVERS, f"{socket.gethostname()}-")
         except OSError as error:
-            raise ServiceNotStarted(
-                f"The data directory {self.options.data_dir} takes no locks: {error.strerror}."
-                " Give one on a local disk with --data-dir or PENSTOCK_DATA_DIR."
-            ) from error
+            raise _no_locks(self.options.data_dir, error) from error
 
-    def _hold_new(self, folder: str, name: str) -> str:
-        path = self.options.data_dir / folder / name
-        path.parent.mkdir(exist_ok=True)
-        held = hold(path)
-        assert held is not None, "nobody else knows the name"
+    def _hold_new(self, folder: str, prefix: str = "") -> str:
+        """Hold a file of a new name; another process may see it first, and take it for one that was left."""
+        parent = self.options.data_dir / folder
+        parent.mkdir(exist_ok=True)
+        while (held := hold(parent / f"{prefix}{uuid.uuid4().hex[:16]}")) is None:
+            pass
         self._held.append(held)
-        return name
+        return held.name
+
+    def _find_killed_runs(self) -> None:
+        if self.options.store is None:  # runs are in the data directory's own store
+            self._killed_runs = hold_abandoned(self.options.data_dir / RUNS)
+
+    def _watch_runs(self) -> None:
+        """Look now and then for runs that were killed since the start."""
+        while not self._stopping.wait(LOOK_SECONDS):
+            with contextlib.suppress(OSError):  # such as too many open files: the next look tries again
+                self._find_killed_runs()
+                self._end_killed_runs()
 
     def _recover(self) -> None:
         """Take over what servers of this data directory held that have ended; their names are not needed any more."""
@@ -215,7 +288,11 @@ class EmbeddedService:
         for file in self._killed_runs:
             try:
                 for pipeline_id in end_run(self.engine, RUN + file.name):
-                    LOG.warning("The `penstock run` of %s was killed. The pipeline is deactivated.", pipeline_id)
+                    LOG.warning(
+                        "The `penstock run` of %s was killed. The pipeline is deactivated.",
+                        pipeline_id,
+                        extra=about(pipeline_id),
+                    )
             except Exception:  # it must not keep the service from starting; the next start tries again
                 LOG.exception("What the killed run %s has left could not be ended", file.name)
                 file.let_go()
@@ -281,9 +358,11 @@ class EmbeddedService:
         )
 
 
-def _server_name() -> str:
-    """A new name, by which people see where a task ran."""
-    return f"{socket.gethostname()}-{uuid.uuid4().hex[:12]}"
+def _no_locks(folder: Path, error: OSError) -> ServiceNotStarted:
+    return ServiceNotStarted(
+        f"The data directory {folder} takes no locks: {error.strerror}."
+        " Give one on a local disk with --data-dir or PENSTOCK_DATA_DIR."
+    )
 
 
 def _settings(options: ServiceOptions) -> Settings:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+
+_HTTP = re.compile(r"https?://[^\s/]+\S*")
+_TARGET = re.compile(r"sns$|[A-Za-z][\w+.-]*://\S")
 
 
 class SettingsError(Exception):
@@ -25,10 +30,15 @@ class DatabaseSetting:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """The engine's times, in seconds, and its limits (`[engine]`)."""
+    """The engine's times, in seconds, and its limits (`[engine]`).
+
+    `lease` is how long a task runner may be silent, `system_lease` how long the one that is built into a server may:
+    after that another server has the service's own tasks, which host resources and ask preconditions.
+    """
 
     acknowledge_within: float = 120.0
     lease: float = 900.0
+    system_lease: float = 60.0
     retry_delay: float = 600.0
     precondition_interval: float = 60.0
     maximum_retries: int = 2
@@ -37,11 +47,68 @@ class EngineSettings:
 
 
 @dataclass(frozen=True)
+class SnsSettings:
+    """Where SnsAlarms go to SNS (`[sns]`); keys and region that are not given are those that botocore finds."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class AlarmSetting:
+    """Where the alarms of a topic go (`[alarms."TOPIC_ARN"]`): URLs of apprise, or `sns`. They may hold secrets."""
+
+    to: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class DeliverySettings:
+    """How alarms are delivered (`[delivery]`), in seconds.
+
+    After each try that failed comes the next one of `pauses`, and after the last of them no try. `lease` is how long
+    one try may take before another server makes it.
+    """
+
+    pauses: tuple[float, ...] = (1, 5, 30, 300, 1800, 7200, 21600, 54000)  # a day in all
+    lease: float = 120.0
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """How much of a log a server keeps that a task runner elsewhere sends (`[logs]`), in bytes for each file."""
+
+    keep_bytes: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class RetentionSettings:
+    """How much history a server keeps (`[retention]`); 0 is all of it, and what a setting names goes beyond it."""
+
+    instances_days: float = 0.0
+    instances_per_component: int = 0
+    events_days: float = 0.0
+    logs_days: float = 0.0
+    definition_versions: int = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is ever deleted."""
+        return any(getattr(self, entry.name) for entry in fields(self))
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that `penstock.toml` can say."""
 
     databases: Mapping[str, DatabaseSetting] = field(default_factory=dict)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    sns: SnsSettings | None = None
+    alarms: Mapping[str, AlarmSetting] = field(default_factory=dict)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    logs: LogSettings = field(default_factory=LogSettings)
 
 
 def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> Settings:
@@ -55,13 +122,73 @@ def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> 
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no TOML file: {error}.") from error
-    _only(path, "", document, {"databases", "engine"})
+    _only(path, "", document, {"databases", "engine", "sns", "alarms", "delivery", "logs", "retention"})
     databases = {
         name: DatabaseSetting(**_table(path, f'databases."{name}"', table, DatabaseSetting, required={"url"}))
         for name, table in _as_table(path, "databases", document.get("databases", {})).items()
     }
     engine = replace(defaults, **_table(path, "engine", document.get("engine", {}), EngineSettings))
-    return Settings(databases, engine)
+    return Settings(
+        databases,
+        engine,
+        _sns(path, document),
+        _alarms(path, document),
+        _delivery(path, document),
+        _retention(path, document),
+        LogSettings(**_table(path, "logs", document.get("logs", {}), LogSettings)),
+    )
+
+
+def _retention(path: Path, document: Mapping[str, Any]) -> RetentionSettings:
+    table = _table(path, "retention", document.get("retention", {}), RetentionSettings)
+    for key in ("instances_per_component", "definition_versions"):
+        if not isinstance(table.get(key, 0), int):
+            raise SettingsError(f"{path}: 'retention.{key}' is {table[key]}; it must be a whole number.")
+    return RetentionSettings(**table)
+
+
+def _sns(path: Path, document: Mapping[str, Any]) -> SnsSettings | None:
+    if "sns" not in document:
+        return None
+    made = SnsSettings(**_table(path, "sns", document["sns"], SnsSettings))
+    if made.endpoint is not None and not _HTTP.fullmatch(made.endpoint):
+        raise SettingsError(f"{path}: 'sns.endpoint' is no URL; write http://HOST:PORT or https://HOST.")
+    if (made.access_key_id is None) != (made.secret_access_key is None):
+        raise SettingsError(f"{path}: 'sns' needs both 'access_key_id' and 'secret_access_key', or neither.")
+    return made
+
+
+def _alarms(path: Path, document: Mapping[str, Any]) -> dict[str, AlarmSetting]:
+    found = {}
+    for topic, entry in _as_table(path, "alarms", document.get("alarms", {})).items():
+        name = f'alarms."{topic}"'
+        table = _as_table(path, name, entry)
+        _only(path, name + ".", table, {"to"})
+        if "*" in topic[:-1]:
+            raise SettingsError(f"{path}: '{name}' has a * that is not its last character; it stands for any ending.")
+        to = table.get("to")
+        targets = tuple(to) if isinstance(to, list) else (to,)
+        if not targets or not all(isinstance(target, str) and _TARGET.match(target) for target in targets):
+            raise SettingsError(  # without the value: it may hold a password
+                f'{path}: \'{name}.to\' must be a list of URLs as apprise has them, such as "mailto://…", or "sns".'
+            )
+        if "sns" in targets and "sns" not in document:
+            raise SettingsError(f"{path}: '{name}.to' names sns, but there is no table [sns]; add one, even if empty.")
+        found[topic] = AlarmSetting(targets)
+    return found
+
+
+def _delivery(path: Path, document: Mapping[str, Any]) -> DeliverySettings:
+    table = dict(_as_table(path, "delivery", document.get("delivery", {})))
+    pauses = table.pop("pauses", DeliverySettings.pauses)
+    if not isinstance(pauses, list | tuple) or not all(_is_number(pause) and 0 <= pause < math.inf for pause in pauses):
+        raise SettingsError(f"{path}: 'delivery.pauses' must be a list of seconds, as in [1, 5, 30].")
+    _only(path, "delivery.", table, {"lease", "pauses"})
+    return DeliverySettings(tuple(pauses), **_table(path, "delivery", table, DeliverySettings))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _as_table(path: Path, name: str, value: Any) -> dict[str, Any]:
@@ -78,10 +205,12 @@ def _table(path: Path, name: str, value: Any, cls: type, required: set[str] | No
         raise SettingsError(f"{path}: '{name}' lacks '{key}'.")
     for key, entry in table.items():
         is_number = "float" in str(kinds[key].type) or "int" in str(kinds[key].type)
-        if is_number != (isinstance(entry, int | float) and not isinstance(entry, bool)):
+        if is_number != _is_number(entry):
             raise SettingsError(f"{path}: '{name}.{key}' must be {'a number' if is_number else 'a text'}.")
-        if is_number and entry < 0:
-            raise SettingsError(f"{path}: '{name}.{key}' is {entry}; it must not be negative.")
+        if kinds[key].type == "int" and not isinstance(entry, int):
+            raise SettingsError(f"{path}: '{name}.{key}' is {entry}; it must be a whole number.")
+        if is_number and not 0 <= entry < math.inf:
+            raise SettingsError(f"{path}: '{name}.{key}' is {entry}; it must not be negative, nor endless.")
     return table
 
 

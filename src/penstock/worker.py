@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from functools import partial
 
 from penstock.cli.composition import RunnerNotStarted, RunnerOptions
-from penstock.cli.credentials import NoCredentials, data_pipeline_client, find_credentials
+from penstock.cli.credentials import NoCredentials, data_pipeline_client, find_credentials, penstock_client
 from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment, own_environment
+from penstock.runner.hosting import CERTIFICATE_VARIABLE
 from penstock.runner.place import NoStorage, Place, is_local
 from penstock.runner.runner import Pace, Runner
 from penstock.settings import SettingsError, choose_data_dir, load_settings
@@ -20,6 +23,8 @@ EMBEDDED_GIVES_UP = 30.0  # seconds: the server of a resource has gone, and so s
 def make_task_runner(options: RunnerOptions) -> Runner:
     """A runner that is ready to start; raises RunnerNotStarted."""
     folder = choose_data_dir(options.data_dir).absolute()
+    pinned = os.environ.get(CERTIFICATE_VARIABLE) if options.is_embedded else None
+    certificate = base64.b64decode(pinned) if pinned else None
     has_storage = options.data_dir is not None or is_local(options.endpoint)
     try:
         place = Place(
@@ -30,14 +35,16 @@ def make_task_runner(options: RunnerOptions) -> Runner:
             clock=SystemClock(),
             settings=load_settings(options.config),
             config=options.config,
+            certificate=certificate,
         )
         return Runner(
-            partial(data_pipeline_client, options.endpoint, find_credentials(folder)),
+            partial(data_pipeline_client, options.endpoint, find_credentials(folder), certificate),
             load_catalogue(),
             place,
             options.groups,
             tasks=options.tasks,
             pace=Pace(give_up=EMBEDDED_GIVES_UP if options.is_embedded else None),
+            logs=None if options.is_embedded else penstock_client(options.endpoint, find_credentials(folder)),
         )
     except (NoCredentials, SettingsError, ValueError) as error:  # ValueError: the endpoint is not a URL
         raise RunnerNotStarted(str(error)) from error

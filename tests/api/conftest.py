@@ -25,6 +25,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     yield from running(tmp_path_factory.mktemp("api") / "data", f"long_poll = {LONG_POLL}")
 
 
+@pytest.fixture(scope="session")
+def quick_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A service that tests share and whose polls are short: for task runners that work until there is no more."""
+    yield from running(tmp_path_factory.mktemp("quick") / "data", "long_poll = 0.05")
+
+
 @pytest.fixture
 def fresh_api(tmp_path: Path) -> Iterator[Api]:
     """A service of the test's own, whose polls wait long."""

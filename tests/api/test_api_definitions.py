@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from api_service import ON_DEMAND, Api, shell
+from api_service import ON_DEMAND, Api, api_object, shell
 
 CASCADE_WARNING = (
     " It is recommended to set 'failureAndRerunMode'  to 'cascade' on Default object to enable cascade failure mode for"
@@ -73,10 +75,20 @@ def test_what_was_put_is_what_one_gets(api: Api, group: str):
 def test_a_pipeline_without_definition_has_an_empty_one_and_cannot_be_activated(api: Api):
     pipeline_id = api.create()
     got = api.boto.get_pipeline_definition(pipelineId=pipeline_id)
-    assert (got["pipelineObjects"], got["parameterObjects"], got["parameterValues"]) == ([], [], [])
+    del got["ResponseMetadata"]
+    assert got == {"pipelineObjects": []}
+    activate = partial(api.boto.activate_pipeline, pipelineId=pipeline_id)
+    assert message_of(api, activate) == "Pipeline definition is empty: "
+    assert api.put(pipeline_id)["errored"] is True
+    assert message_of(api, activate) == "Pipeline definition is empty: "
+
+
+def message_of(api: Api, call: Callable[[], Any]) -> str:
+    """The text of the InvalidRequestException that a call must end with."""
     with pytest.raises(api.boto.exceptions.InvalidRequestException) as refused:
-        api.boto.activate_pipeline(pipelineId=pipeline_id)
-    assert refused.value.response["Error"]["Message"] == "Pipeline definition is empty: "
+        call()
+    message: str = refused.value.response["Error"]["Message"]
+    return message
 
 
 def test_a_definition_with_errors_is_kept_but_not_activated(api: Api):
@@ -115,6 +127,37 @@ def test_warnings_have_the_services_own_words(api: Api, group: str):
     }
 
 
+def test_a_backfill_that_cascades_is_warned_of_until_it_was_activated(api: Api, group: str):
+    objects = (*daily("2020-01-01T00:00:00", occurrences="1"), shell("A", group, name="The one"))
+    warning = {
+        "id": "A",
+        "warnings": [
+            "The one has 'failureAndRerunMode' field set to 'cascade' and you are about to create a backfill with"
+            " scheduleStartTime 2020-01-01T00:00:00. This can result in rapid creation of pipeline objects in case of"
+            " failures."
+        ],
+    }
+    pipeline_id = api.create()
+    given = [api_object(obj) for obj in objects]
+    validated = api.boto.validate_pipeline_definition(pipelineId=pipeline_id, pipelineObjects=given)
+    assert warning in validated["validationWarnings"]
+    assert warning in api.put(pipeline_id, *objects)["validationWarnings"]
+    api.boto.activate_pipeline(pipelineId=pipeline_id, startTimestamp=datetime(2020, 1, 1, tzinfo=UTC))
+    assert "A" not in {entry["id"] for entry in api.put(pipeline_id, *objects)["validationWarnings"]}
+    future = api.put(api.create(), *daily("2999-01-01T00:00:00"), shell("A", group))
+    assert "A" not in {entry["id"] for entry in future["validationWarnings"]}
+
+
+def test_a_field_is_a_text_or_a_reference(api: Api):
+    both = {"key": "schedule", "stringValue": "a", "refValue": "B"}
+    objects = [{"id": "A", "name": "A", "fields": [both]}]
+    text = "The field 'schedule' of object 'A' has a stringValue and a refValue; give one."
+    pipeline_id = api.create()
+    for operation in (api.boto.put_pipeline_definition, api.boto.validate_pipeline_definition):
+        refused = message_of(api, partial(operation, pipelineId=pipeline_id, pipelineObjects=objects))
+        assert refused == text
+
+
 def test_an_empty_field_is_refused_outright(api: Api, group: str):
     pipeline_id = api.create()
     with pytest.raises(api.boto.exceptions.InvalidRequestException, match="'command' of object 'A' is empty"):
@@ -135,6 +178,13 @@ def test_versions_are_counted_by_activations_that_had_something_new(api: Api, gr
         return next(f["stringValue"] for f in got["pipelineObjects"][1]["fields"] if f["key"] == "command")
 
     assert [command("latest"), command("active"), command("1"), command("2")] == ["echo", "true", "true", "echo"]
+
+
+def test_nothing_is_active_before_the_first_activation(api: Api, group: str):
+    pipeline_id = api.pipeline(ON_DEMAND, shell("A", group))
+    get = partial(api.boto.get_pipeline_definition, pipelineId=pipeline_id)
+    assert get(version="active")["pipelineObjects"] == []
+    assert len(get()["pipelineObjects"]) == len(get(version="LATEST")["pipelineObjects"]) == 2
 
 
 @pytest.mark.parametrize("version", ["3", "0", "-1", "newest", "9" * 40, "²"])

@@ -19,9 +19,9 @@ DAILY = (
 )
 
 
-def week(api: Api, group: str) -> str:
+def week(api: Api, group: str, **fields: Any) -> str:
     """Four days: the first two FINISHED, the third FAILED, the fourth waits for a runner."""
-    pipeline_id = api.pipeline(*DAILY, shell("A", group, maximumRetries="0"))
+    pipeline_id = api.pipeline(*DAILY, shell("A", group, maximumRetries="0", **fields))
     api.boto.activate_pipeline(pipelineId=pipeline_id, startTimestamp=START)
     for status in ("FINISHED", "FINISHED", "FAILED"):
         api.boto.set_task_status(taskId=api.poll(group)["taskId"], taskStatus=status)
@@ -216,6 +216,110 @@ def test_every_operator_finds_what_it_says(api: Api, group: str):
     assert days(("@status", "EQ", ["FINISHED"]), ("workerGroup", "EQ", ["another"])) == []
 
 
+@pytest.mark.parametrize(
+    ("field", "kind", "values", "found"),
+    [
+        ("@sphere", "EQ", ["INSTANCE"], [1, 2, 3, 4]),
+        ("@sphere", "EQ", ["ATTEMPT"], []),
+        ("name", "EQ", [f"@A_{day(2)}", f"@A_{day(4)}", "another"], [2, 4]),
+        ("id", "BETWEEN", [f"@A_{day(2)}", f"@A_{day(3)}"], [2, 3]),
+        ("parent", "REF_EQ", ["another", "A"], [1, 2, 3, 4]),
+        ("parent", "EQ", ["A"], []),  # only REF_EQ compares references
+        ("parent", "GE", ["A"], []),
+        ("parent", "BETWEEN", ["A", "B"], []),
+        ("@status", "REF_EQ", ["FINISHED"], []),  # and it compares nothing else
+        ("@headAttempt", "REF_EQ", [f"@A_{day(3)}_Attempt=1"], [3]),
+        ("schedule", "REF_EQ", ["Daily"], [1, 2, 3, 4]),
+        ("@scheduledStartTime", "EQ", [day(1), day(4)], [1, 4]),
+        ("@scheduledEndTime", "LE", [day(3)], [1, 2]),
+        ("@actualStartTime", "GE", ["2020-01-01"], [1, 2, 3, 4]),
+        ("@actualEndTime", "LE", ["2999-01-01"], [1, 2, 3]),  # what has no such field is not found
+        ("@actualEndTime", "BETWEEN", ["2000-01-01", "2001-01-01"], []),
+        ("@attemptCount", "LE", ["10"], [1, 2, 3, 4]),  # whole numbers by their value
+        ("@attemptCount", "BETWEEN", ["0", "9"], [1, 2, 3, 4]),
+        ("maximumRetries", "GE", ["-1"], [1, 2, 3, 4]),
+        ("errorMessage", "GE", [""], [3]),
+        ("type", "EQ", ["ShellCommandActivity"], [1, 2, 3, 4]),
+        ("scriptArgument", "EQ", ["second"], [1, 2, 3, 4]),  # any value of a list
+        ("scriptArgument", "EQ", ["third"], []),
+        ("@version", "EQ", ["1"], [1, 2, 3, 4]),
+    ],
+)
+def test_every_operator_works_on_every_kind_of_field(
+    api: Api, queried: str, field: str, kind: str, values: list[str], found: list[int]
+):
+    days = [int(identity.removeprefix("@A_")[8:10]) for identity in api.ids(queried, "INSTANCE", (field, kind, values))]
+    assert days == found
+
+
+@pytest.fixture(scope="module")
+def queried(api: Api) -> str:
+    """The pipeline of `week`, which queries do not change."""
+    return week(api, "queried", scriptArgument=["first", "second"])
+
+
+def test_the_words_of_list_runs_for_statuses_are_understood(api: Api, group: str):
+    pipeline_id = api.activated(
+        ON_DEMAND, shell("A", group), shell("B", group), shell("C", group, dependsOn={"ref": "B"})
+    )
+    a, b, c = (api.instance(pipeline_id, name) for name in "ABC")
+    api.boto.set_status(pipelineId=pipeline_id, objectIds=[a], status="CANCEL")
+    assert api.ids(pipeline_id, "INSTANCE", ("@status", "EQ", ["CANCELLED"])) == [a]
+    assert api.ids(pipeline_id, "INSTANCE", ("@status", "EQ", ["WAITING"])) == [b, c]
+
+
+def test_references_are_found_in_every_sphere(api: Api, group: str):
+    pipeline_id = api.activated(ON_DEMAND, shell("A", group), shell("B", group, dependsOn={"ref": "A"}, _note="x"))
+    a, b = (api.instance(pipeline_id, name) for name in "AB")
+    for sphere, field, target, found in (
+        ("COMPONENT", "dependsOn", "A", ["B"]),
+        ("COMPONENT", "@activeInstances", b, ["B"]),
+        ("INSTANCE", "dependsOn", a, [b]),
+        ("INSTANCE", "@waitingOn", a, [b]),
+        ("ATTEMPT", "@instanceParent", a, [f"{a}_Attempt=1"]),
+        ("ATTEMPT", "@componentParent", "A", [f"{a}_Attempt=1"]),
+    ):
+        assert api.ids(pipeline_id, sphere, (field, "REF_EQ", [target])) == found, field
+    assert api.ids(pipeline_id, "COMPONENT", ("_note", "EQ", ["x"])) == ["B"]
+
+
+def test_ten_selectors_must_all_match(api: Api, queried: str):
+    selectors = [("@scheduledStartTime", "GE", [day(2)])] * 8 + [("@status", "EQ", ["FINISHED", "FAILED"])]
+    assert api.ids(queried, "INSTANCE", *selectors, ("parent", "REF_EQ", ["A"])) == [f"@A_{day(2)}", f"@A_{day(3)}"]
+    assert api.ids(queried, "INSTANCE", *selectors, ("parent", "REF_EQ", ["B"])) == []
+
+
+def test_instances_that_come_between_two_pages_are_found_once(api: Api, group: str):
+    pipeline_id = api.pipeline(*DAILY, shell("A", group, maxActiveInstances="2"))
+    api.boto.activate_pipeline(pipelineId=pipeline_id, startTimestamp=START)
+    query = {"pipelineId": pipeline_id, "sphere": "INSTANCE", "limit": 1}
+    first = api.boto.query_objects(**query)
+    second = api.boto.query_objects(**query, marker=first["marker"])
+    assert (second["ids"], second["hasMoreResults"]) == ([f"@A_{day(2)}"], False)
+    api.boto.set_task_status(taskId=api.poll(group)["taskId"], taskStatus="FINISHED")
+    rest = api.boto.get_paginator("query_objects").paginate(
+        **query, PaginationConfig={"StartingToken": first["marker"], "PageSize": 1}
+    )
+    assert [page["ids"] for page in rest] == [[f"@A_{day(2)}"], [f"@A_{day(3)}"]]
+
+
+@pytest.mark.parametrize(("sphere", "suffix"), [("INSTANCE", ""), ("ATTEMPT", "_Attempt=1")])
+def test_the_page_after_an_object_that_was_deleted_meanwhile_is_whole(api: Api, group: str, sphere: str, suffix: str):
+    pipeline_id = api.pipeline(*DAILY, shell("A", group))
+    api.boto.activate_pipeline(pipelineId=pipeline_id, startTimestamp=START)
+    ids = [f"@A_{day(number)}{suffix}" for number in range(1, 5)]
+    query = {"pipelineId": pipeline_id, "sphere": sphere, "limit": 2}
+    first = api.boto.query_objects(**query)
+    assert first["ids"] == ids[:2]
+    api.boto.set_status(pipelineId=pipeline_id, objectIds=[f"@A_{day(2)}"], status="MARK_FINISHED")
+    with api.service.engine.store.transaction() as tx:
+        which = {"pipeline_id": pipeline_id, "instance_id": f"@A_{day(2)}"}
+        assert tx.execute("delete_attempts_of_instance", **which) == 1
+        assert tx.execute("delete_instance", **which) == 1
+    second = api.boto.query_objects(**query, marker=first["marker"])
+    assert (second["ids"], second["hasMoreResults"]) == (ids[2:], False)
+
+
 def test_every_sphere_can_be_asked(api: Api, group: str):
     pipeline_id = week(api, group)
     assert api.ids(pipeline_id, "COMPONENT") == ["Default", "Daily", "A"]
@@ -360,7 +464,7 @@ def test_our_own_operations_preview_intervals_and_show_events_and_progress(api: 
     pipeline_id = api.pipeline(*DAILY, shell("A", group))
     preview = api.own.call("PreviewIntervals", pipelineId=pipeline_id)
     assert preview["isOnDemand"] is False
-    assert preview["components"] == [{"component": "A", "due": 4, "firstStart": START}]
+    assert preview["components"] == [{"component": "A", "due": 4, "firstStart": START, "upcoming": []}]
     api.boto.activate_pipeline(pipelineId=pipeline_id, startTimestamp=START)
     events = api.own.call("ListEvents", pipelineId=pipeline_id)["events"]
     assert [event["verb"] for event in events][:2] == ["activate", "queue"]
@@ -393,8 +497,9 @@ def test_what_ends_between_two_pages_is_neither_left_out_nor_shown_twice(api: Ap
     assert not third["hasMoreResults"]
 
 
+@pytest.mark.parametrize("marker", ["@nobody", "x", "@A_2020-13-01T00:00:00", "@A_2020-01-01T00:00:00_Attempt=x"])
 @pytest.mark.parametrize("sphere", ["COMPONENT", "INSTANCE", "ATTEMPT"])
-def test_a_marker_that_no_query_gave_is_refused(api: Api, group: str, sphere: str):
+def test_a_marker_that_no_query_gave_is_refused(api: Api, group: str, sphere: str, marker: str):
     pipeline_id = api.activated(ON_DEMAND, shell("A", group))
-    with pytest.raises(api.boto.exceptions.InvalidRequestException, match="The marker '@nobody' is not one"):
-        api.boto.query_objects(pipelineId=pipeline_id, sphere=sphere, marker="@nobody")
+    with pytest.raises(api.boto.exceptions.InvalidRequestException, match=f"The marker '{marker}' is not one"):
+        api.boto.query_objects(pipelineId=pipeline_id, sphere=sphere, marker=marker)

@@ -207,7 +207,7 @@ def test_the_services_own_group_is_for_its_own_runner_only(api: Api):
     for reserved in (SYSTEM, "resource:df-1_@R_2020-01-01T00:00:00"):
         with pytest.raises(ServiceError, match="is the service's own"):
             api.own.call("CreateKey", role="runner", workerGroup=reserved)
-    with pytest.raises(ServiceError, match=r"enum value set: \[admin, runner\]"):
+    with pytest.raises(ServiceError, match=r"enum value set: \[admin, operator, runner, viewer\]"):
         api.own.call("CreateKey", role="system")
 
 

@@ -5,33 +5,33 @@ from __future__ import annotations
 import pytest
 from api_service import ON_DEMAND, Api, shell
 
-TERMINATE = {"id": "End", "type": "Terminate"}
+TABLE = {"id": "Table", "type": "DynamoDBDataNode", "tableName": "t"}
 COUNT = {
     "id": "Count",
     "type": "EmrActivity",
     "workerGroup": "g",
     "step": "s3://b/x.jar",
-    "onLateAction": {"ref": "End"},
+    "output": {"ref": "Table"},
 }
 
 
 def test_such_a_definition_is_put_with_warnings(api: Api):
-    answer = api.put(api.create(), {**ON_DEMAND, "pipelineLogUri": "s3://logs/"}, COUNT, TERMINATE)
+    answer = api.put(api.create(), {**ON_DEMAND, "pipelineLogUri": "s3://logs/"}, COUNT, TABLE)
     assert (answer["errored"], answer["validationErrors"]) == (False, [])
     assert {entry["id"]: entry["warnings"] for entry in answer["validationWarnings"]} == {
         "Count": ["EmrActivity validates, but Penstock cannot run it yet: activation is refused."],
-        "End": ["Terminate validates, but Penstock cannot run it yet: activation is refused."],
+        "Table": ["DynamoDBDataNode validates, but Penstock cannot run it yet: activation is refused."],
     }
 
 
 def test_activation_is_refused_with_every_such_object_and_creates_nothing(api: Api, group: str):
-    pipeline_id = api.pipeline(ON_DEMAND, COUNT, TERMINATE, shell("A", group))
+    pipeline_id = api.pipeline(ON_DEMAND, COUNT, TABLE, shell("A", group))
     with pytest.raises(api.boto.exceptions.InvalidRequestException) as refused:
         api.boto.activate_pipeline(pipelineId=pipeline_id)
     assert refused.value.response["Error"]["Message"] == (
         "The pipeline definition has errors: Count: EmrActivity cannot run in Penstock yet. Activity types that can"
-        " run: CopyActivity, ShellCommandActivity, SqlActivity.; End: Terminate cannot run in Penstock yet. Action"
-        " types that can run: SnsAlarm."
+        " run: CopyActivity, ShellCommandActivity, SqlActivity.; Table: DynamoDBDataNode cannot run in Penstock yet."
+        " DataNode types that can run: S3DataNode, SqlDataNode."
     )
     assert api.pipeline_fields(pipeline_id)["@pipelineState"] == "PENDING"
     assert api.ids(pipeline_id) == []

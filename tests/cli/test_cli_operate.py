@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from penstock_command import Ended, Server, Shell
 
-from penstock.cli.operate_commands import COMMANDS, STATUSES
+from penstock.cli.operate_commands import COMMANDS, STATUSES, alarms
 from penstock.definition.api_form import definition_to_api
 from penstock.definition.file_form import definition_of
 from penstock.engine.status import TRANSITIONS
@@ -127,55 +126,24 @@ def test_a_failure_is_found_understood_and_repaired_by_a_rerun(operator: Operato
     assert ended == f"penstock: {failed['Load']} is FINISHED, which TRY_CANCEL cannot change.\n"
 
 
-def test_logs_are_printed_where_they_lie_and_named_where_they_do_not(operator: Operator) -> None:
-    put_failing(operator, pipelineLogUri="s3://bucket/logs/")
+def test_logs_of_the_last_attempt_or_of_another_are_printed(operator: Operator) -> None:
+    put_failing(operator)
     operator.run("activate", "sales")
     operator.wait_for("sales", "FINISHED")
     found = ids(operator)
+    first = f"{found['Load']}_Attempt=1"
     printed = operator.run("logs", found["Load"], "--pipeline", "sales")
     assert printed.status == 0
-    folder = next(operator.shell.data.glob("logs/*/Load/*/*"))
-    assert f"==> {folder}/StdOutput <==\nloading\n" in printed.out
-    assert f"==> {folder}/StdError <==\nno delivery\n" in printed.out
-    first = f"{found['Load']}_Attempt=1"
+    assert printed.out.endswith(f"==> {first} StdOutput <==\nloading\n==> {first} StdError <==\nno delivery\n")
     assert operator.run("logs", first, "--pipeline", "sales").out == printed.out
-    document = operator.ask("logs", first, "--pipeline", "sales")
-    assert (document["attempt"], document["folder"]) == (first, str(folder))
-    assert document["files"]["StdOutput"] == "loading\n"
     untried = operator.refused("logs", found["Report"], "--pipeline", "sales")
     assert f"{found['Report']} has no logs, as it was never tried: it is CASCADE_FAILED." in untried
     (operator.shell.folder / "delivered").touch()
     operator.run("rerun", found["Load"], "--pipeline", "sales")
     operator.wait_for("sales", "FINISHED")
-    last = operator.ask("logs", found["Load"], "--pipeline", "sales")
+    (last,) = operator.ask("logs", found["Load"], "--pipeline", "sales")["attempts"]
     assert last["attempt"] == f"{found['Load']}_Attempt=2"
-    assert operator.run("logs", found["Report"], "--pipeline", "sales").out.endswith("StdOutput <==\nreport\n")
-    shutil.rmtree(operator.shell.data / "logs")
-    elsewhere = operator.run("logs", first, "--pipeline", "sales")
-    pipeline_id = last["folder"].split("/logs/")[1].split("/")[0]
-    assert elsewhere.status == 0
-    assert (
-        f"Its task runner sends them to s3://bucket/logs/{pipeline_id}/Load/{found['Load']}/{first}/" in elsewhere.out
-    )
-    assert operator.ask("logs", first, "--pipeline", "sales")["files"] == {}
-
-
-def test_logs_that_are_nowhere_to_be_found_are_told(operator: Operator) -> None:
-    put_failing(operator)
-    operator.run("activate", "sales")
-    operator.wait_for("sales", "FINISHED")
-    load = ids(operator)["Load"]
-    shutil.rmtree(operator.shell.data / "logs")
-    text = operator.refused("logs", load, "--pipeline", "sales")
-    assert f"The logs of {load}_Attempt=1 are not in {operator.shell.data}" in text
-    assert "no pipelineLogUri" in text
-    assert "--data-dir" in text
-    arguments = ("logs", load, "--pipeline", "sales", "--data-dir", "x" * 300)
-    unreadable = operator.shell.run(*arguments, environment=operator.server.environment)
-    assert unreadable.status == 1
-    assert "cannot be read: File name too long." in unreadable.err
-    follow = operator.refused("logs", load, "-f", "--pipeline", "sales")
-    assert "-f is not built yet" in follow
+    assert operator.run("logs", "sales", found["Report"], "--stdout").out == "report\n"
 
 
 def test_what_waits_is_explained_cancelled_and_marked_as_finished(operator: Operator) -> None:
@@ -218,7 +186,8 @@ def test_a_schedule_is_previewed_and_activated_from_a_time_on(operator: Operator
     due = operator.ask("next", "sales")
     assert (due["state"], due["isOnDemand"]) == ("PENDING", False)
     expected = {"component": "Load", "due": 3, "firstStart": day(-2), "nextStart": day(1), "nextDueTime": day(1)}
-    assert due["components"] == [expected]
+    following = {"start": day(1), "end": day(2), "dueTime": day(1)}
+    assert due["components"] == [expected | {"upcoming": [following]}]
     shown = operator.run("next", "sales")
     assert shown.out.splitlines()[-1].split() == ["Load", day(1), day(1), "3"]
     assert "is PENDING: what is due runs once it is activated." in shown.err
@@ -377,6 +346,8 @@ def test_runs_can_be_asked_for_by_every_status_that_there_is() -> None:
 
 
 def test_every_one_of_the_commands_has_help_and_prints_json() -> None:
-    for command in COMMANDS:
+    for command in (*COMMANDS, *alarms.commands.values()):
         assert command.help
+        if command is alarms:
+            continue
         assert any("--json" in parameter.opts for parameter in command.params), command.name

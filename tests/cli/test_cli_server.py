@@ -126,7 +126,8 @@ def test_listening_to_the_world_is_refused(shell: Shell) -> None:
     done = shell.run("server", "--host", "0.0.0.0", "--port", 0)
     assert done.status == 1
     assert "0.0.0.0" in done.err
-    assert "HTTPS" in done.err
+    assert "--tls-cert FILE and --tls-key FILE" in done.err
+    assert "--insecure" in done.err
     assert list(shell.folder.iterdir()) == []
 
 

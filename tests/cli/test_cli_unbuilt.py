@@ -14,14 +14,14 @@ OBJECTS = [
         "type": "EmrActivity",
         "runsOn": {"ref": "Cluster"},
         "step": "s3://b/x.jar",
-        "onFail": {"ref": "End"},
+        "output": {"ref": "Table"},
     },
-    {"id": "End", "type": "Terminate"},
+    {"id": "Table", "type": "DynamoDBDataNode", "tableName": "t"},
     {"id": "Say", "type": "ShellCommandActivity", "runsOn": {"ref": "Cluster"}, "command": "echo hi"},
 ]
 REFUSED = [
     "error: Count.type: EmrActivity cannot run in Penstock yet.",
-    "error: End.type: Terminate cannot run in Penstock yet. Action types that can run: SnsAlarm.",
+    "error: Table.type: DynamoDBDataNode cannot run in Penstock yet.",
 ]
 
 
@@ -35,7 +35,7 @@ def test_such_a_definition_is_valid_with_warnings(shell: Shell) -> None:
     assert checked.status == 0
     assert checked.out.splitlines() == [
         "warning: Count.type: EmrActivity validates, but Penstock cannot run it yet: activation is refused.",
-        "warning: End.type: Terminate validates, but Penstock cannot run it yet: activation is refused.",
+        "warning: Table.type: DynamoDBDataNode validates, but Penstock cannot run it yet: activation is refused.",
         "pipeline.json is valid: 5 objects.",
     ]
 
@@ -55,7 +55,7 @@ def test_a_refused_run_gives_the_same_as_json(shell: Shell) -> None:
     write(shell)
     ran = shell.run("run", "pipeline.json", "--json")
     assert ran.status == 2
-    assert [(p["id"], p["value"]) for p in ran.json()["problems"]] == [("Count", "EmrActivity"), ("End", "Terminate")]
+    assert [(p["id"], p["value"]) for p in ran.json()["problems"]] == [("Count", "EmrActivity"), ("Table", "DynamoDBDataNode")]
 
 
 def test_a_part_that_needs_none_of_them_runs(shell: Shell) -> None:

@@ -64,6 +64,7 @@ class Maker:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.on_demand = random.random() < 0.4
+        self.units = random.choice([UNITS[:3], UNITS[2:6]])  # an interval is not linked with any number of others
         self.objects: dict[str, Made] = {}
         self.parameters: dict[str, dict[str, Any]] = {}
         self.values: dict[str, Any] = {}
@@ -143,7 +144,7 @@ class Maker:
         if self.on_demand and self.chance(0.5):
             obj.fields["period"] = [self.any_case("ONDEMAND_PERIOD")]
         else:
-            obj.fields["period"] = self.literal("period", f"{self.random.randint(1, 9)} {one(UNITS[:6])}")
+            obj.fields["period"] = self.literal("period", f"{self.random.randint(1, 9)} {one(self.units)}")
         if self.chance(0.6):
             obj.fields["startDateTime"] = self.literal("datetime", "2013-01-01T00:00:00")
         else:

@@ -120,7 +120,6 @@ def test_types_that_cannot_run_yet_say_so() -> None:
         "RedshiftDataNode",
         "RedshiftDatabase",
         "RegEx",
-        "Terminate",
     }
 
 

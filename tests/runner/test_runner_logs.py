@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.clock import SystemClock
-from penstock.data.file_names import file_name
+from penstock.data.file_names import file_name, log_uri
 from penstock.data.local_folder import LocalFolder
 from penstock.runner import logs as logs_module
-from penstock.runner.logs import AttemptLogs, log_uri
+from penstock.runner.logs import AttemptLogs
 from penstock.runner.masking import Masking
 
 ODD = ["../x", "..", ".", "a/b", "/etc/passwd", "a\\b", "a\nb", "ü€😀", "x" * 300, "€" * 300, "a\0b", "~", " "]

@@ -59,7 +59,8 @@ class Answers:
             if operation == "PollForTask":
                 self.closed.wait(20)
                 raise AWAY
-            answer = {"ReportTaskProgress": {"canceled": False}}.get(operation, {"terminate": False})
+            answers = {"ReportTaskProgress": {"canceled": False}, "WriteLog": {"size": 10_000, "isMoreWanted": True}}
+            answer = answers.get(operation, {"terminate": False})
         if isinstance(answer, Exception):
             raise answer
         assert isinstance(answer, dict)
@@ -131,14 +132,14 @@ Make = Callable[..., tuple[Runner, Answers, Reports]]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def make_runner(
-        group: str = "group", pace: Pace | None = None, storage: LocalFolder | None = None
+        group: str = "group", pace: Pace | None = None, storage: LocalFolder | None = None, logs: Any = None
     ) -> tuple[Runner, Answers, Reports]:
         polls, reports = Answers(), Reports()
         clients: list[Any] = [polls, reports]
         storage = storage or LocalFolder(tmp_path / "s3")
         place = Place("http://x", tmp_path, storage, clean_environment(), SystemClock(), hostname="here")
         catalogue = Catalogue(load_catalogue().types | {"Machine": Machine})
-        runner = Runner(lambda: clients.pop(0), catalogue, place, [group], tasks=1, pace=pace)
+        runner = Runner(lambda: clients.pop(0), catalogue, place, [group], tasks=1, pace=pace, logs=logs)
         return runner, polls, reports
 
     return make_runner
@@ -417,3 +418,64 @@ def test_what_keeps_logs_from_being_sent_and_the_reason_of_a_stop_are_told_witho
     assert told["errorMessage"] == "The key ***** is not known."
     assert "The logs of @A_1_Attempt=1 stay in" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+def test_the_service_has_the_logs_before_it_hears_of_the_end(make: Make) -> None:
+    logs = Reports()
+    runner, polls, reports = make(logs=logs)
+    polls.will("PollForTask", task("printf out; printf err >&2"))
+    sent: list[Any] = []
+    reports.on_call["SetTaskStatus"] = lambda: sent.extend(parameters for _, parameters in logs.calls)
+    runner.start()
+    reports.wait_for("SetTaskStatus")
+    end(runner)
+    assert [parameters["name"] for parameters in sent] == ["Activity.log", "StdOutput", "StdError"]
+    assert [parameters["content"] for parameters in sent[1:]] == [b"out", b"err"]
+    assert all(parameters["taskId"] == "t" for parameters in sent)
+
+
+def test_the_logs_are_sent_to_the_service_while_the_task_runs(make: Make) -> None:
+    logs = Reports()
+    runner, polls, _ = make(pace=Pace(report=600, logs=0.02), logs=logs)
+    polls.will("PollForTask", task("echo begun; exec sleep 600"))
+    runner.start()
+    logs.wait_for("WriteLog")
+    assert logs.calls[0][1]["name"] == "Activity.log"
+    end(runner)
+
+
+@pytest.mark.parametrize("code", ["UnknownOperationException", "AccessDeniedException", "403"])
+def test_a_service_that_does_not_take_logs_is_asked_once(make: Make, code: str) -> None:
+    logs = Reports()
+    logs.will("WriteLog", ServiceError(code, "There is no operation 'Penstock.WriteLog'."))
+    runner, polls, reports = make(logs=logs)
+    polls.will("PollForTask", task("true"), task("true"))
+    runner.start()
+    for _ in range(2):
+        assert reports.wait_for("SetTaskStatus")["taskStatus"] == "FINISHED"
+    end(runner)
+    assert logs.count("WriteLog") == 1
+
+
+@pytest.mark.parametrize("error", [AWAY, BROKEN, GONE, OSError("The disk is gone."), KeyError("size")])
+def test_logs_that_the_service_does_not_get_do_not_fail_the_work(make: Make, error: Exception) -> None:
+    logs = Reports()
+    logs.will("WriteLog", *[error] * 9)
+    runner, polls, reports = make(logs=logs)
+    polls.will("PollForTask", task("true"))
+    runner.start()
+    assert reports.wait_for("SetTaskStatus")["taskStatus"] == "FINISHED"
+    end(runner)
+
+
+def test_logs_that_could_not_be_sent_while_the_service_was_away_are_sent_once_it_is_back(make: Make) -> None:
+    logs = Reports()
+    logs.will("WriteLog", AWAY)
+    runner, polls, reports = make(logs=logs)
+    polls.will("PollForTask", task("printf out"))
+    reports.will("SetTaskStatus", AWAY, {})
+    runner.start()
+    while b"out" not in [parameters["content"] for _, parameters in logs.calls]:
+        logs.wait_for("WriteLog")
+    assert reports.count("SetTaskStatus") == 2
+    end(runner)

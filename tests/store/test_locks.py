@@ -60,3 +60,18 @@ def test_the_files_that_nobody_holds_are_found(tmp_path: Path) -> None:
     assert [file.name for file in found] == ["a", "c"]
     for file in (living, *found):
         file.remove()
+
+
+def test_many_can_share_a_file_or_one_has_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / "in-use"
+    first, second = hold(path, shared=True), hold(path, shared=True)
+    assert first is not None
+    assert second is not None
+    assert hold(path) is None
+    first.let_go()
+    assert hold(path) is None
+    second.let_go()
+    alone = hold(path)
+    assert alone is not None
+    assert hold(path, shared=True) is None
+    alone.let_go()

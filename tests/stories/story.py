@@ -12,11 +12,16 @@ from typing import Any
 
 from penstock.api import activation, definitions, objects, own, pipelines, tasks
 from penstock.api.call import Call
+from penstock.api.seen_runners import SeenRunners
 from penstock.clock import from_ms, to_ms
+from penstock.data.local_folder import LocalFolder
+from penstock.data.log_files import LogFiles
 from penstock.definition.api_form import definition_to_api, values_to_api
 from penstock.definition.file_form import parse_definition
 from penstock.definition.period import parse_date_time
+from penstock.engine.delivery import deliver_due
 from penstock.engine.engine import Engine
+from penstock.engine.status import earliest
 from penstock.objects import load_catalogue
 from penstock.settings import EngineSettings, Settings
 from penstock.store.database import Store
@@ -70,6 +75,11 @@ class Story:
         self._keys = {role: self._add_key(role) for role in ("admin", "runner", "system")}
         self.woken: list[str] = []
         self.engine.on_wake = self.woken.extend
+        self.woken_by_alarms = 0
+        self.engine.on_alarm = self._count_alarm
+
+    def _count_alarm(self) -> None:
+        self.woken_by_alarms += 1
 
     def new_engine(self, folder: Path, **settings: Any) -> Engine:
         """Another engine on the same pipelines, as after a restart or on another machine."""
@@ -78,7 +88,8 @@ class Story:
 
     def call(self, role: str = "admin") -> Call:
         """A call by somebody with this role."""
-        return Call(self.engine, self._keys[role])
+        logs = LogFiles(self.folder, LocalFolder(self.folder / "s3"), 1000)
+        return Call(self.engine, self._keys[role], logs, SeenRunners(self.engine))
 
     def _add_key(self, role: str) -> AccessKey:
         key = AccessKey(f"{role}-{uuid.uuid4()}", "", role, "tester", self.owner, None, None, 0, None)
@@ -100,13 +111,17 @@ class Story:
         """Let time pass, with everything that becomes due on the way done when it is due."""
         target = parse_date_time(moment)
         for _ in range(100_000):
-            due = self.engine.run_due()
+            due = self.run_due()
             if due is None or from_ms(due) > target:
                 break
             self.clock.moment = max(self.clock.moment, from_ms(due))
         else:
             raise AssertionError("the engine never comes to rest")
         self.clock.moment = target
+
+    def run_due(self) -> int | None:
+        """Do and deliver what is due now; gives the time when something is due next."""
+        return earliest(self.engine.run_due(), deliver_due(self.engine))
 
     def later(self, **period: float) -> None:
         """Let a period pass."""
@@ -181,6 +196,11 @@ class Pipe:
         request = {"pipelineId": self.id, "objectId": instance_id}
         reasons: list[str] = own.explain_waiting(self.story.call(), request)["reasons"]
         return reasons
+
+    def alarms_to_deliver(self, instance_id: str) -> list[str]:
+        request = {"pipelineId": self.id, "objectId": instance_id}
+        said: list[str] = own.explain_waiting(self.story.call(), request)["alarms"]
+        return said
 
     def fields(self, object_id: str) -> dict[str, list[str]]:
         """The fields of an object as DescribeObjects shows them."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from story import SYSTEM, Pipe, Story, Task, activity, data_node, exists, ref, resource, schedule, scheduled
 
-from penstock.api import tasks
+from penstock.api import backfill, tasks
+from penstock.definition.period import parse_date_time
 from penstock.engine.recovery import recover
 from penstock.store.database import Store
 from penstock.wire.errors import ServiceError
@@ -121,7 +123,7 @@ class World:
         """Do one thing that a user may do at any time."""
         instances = self.pipe.instances()
         try:
-            match self.chance.randint(0, 9):
+            match self.chance.randint(0, 11):
                 case 0:
                     self.pipe.deactivate(cancel_active=self.chance.random() < 0.5)
                 case 1 | 2:
@@ -130,6 +132,13 @@ class World:
                     self.pipe.set_status(self.chance.choice(["PAUSE", "RESUME"]), f"A{self.chance.randint(0, 3)}")
                 case 4:
                     recover(self.story.engine, "host-1")
+                case 5 | 6:
+                    start = parse_date_time("2024-01-01") + timedelta(hours=8 * self.chance.randint(0, 3))
+                    asked = {"startTime": start, "endTime": start + timedelta(hours=24)}
+                    is_all = self.chance.random() < 0.5
+                    backfill.backfill_range(
+                        self.story.call(), {"pipelineId": self.pipe.id, "includeFinished": is_all, **asked}
+                    )
                 case _ if instances:
                     self.pipe.set_status(self.chance.choice(VERBS), self.chance.choice(instances).instance_id)
         except ServiceError:

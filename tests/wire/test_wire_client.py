@@ -5,19 +5,15 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from certificates import Pair, make_pair
 from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 from penstock.wire.json_protocol import encode_error
@@ -313,40 +309,23 @@ def test_an_endpoint_that_is_no_url_is_refused_with_an_example(endpoint: str):
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A key and a certificate of 127.0.0.1 that signs itself, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    path = tmp_path / "certificate.pem"
-    path.write_bytes(key.private_bytes(encoding, form, serialization.NoEncryption()) + built.public_bytes(encoding))
-    return path
+def certificate(tmp_path: Path) -> Pair:
+    """A certificate of 127.0.0.1 that signs itself."""
+    return make_pair(tmp_path, "127.0.0.1")
 
 
 @pytest.fixture
-def https_endpoint(service: Service, certificate: Path) -> str:
+def https_endpoint(service: Service, certificate: Pair) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(certificate.cert, certificate.key)
     service.socket = context.wrap_socket(service.socket, server_side=True, do_handshake_on_connect=False)
     return service.endpoint.replace("http:", "https:")
 
 
 def test_https_is_spoken_with_servers_whose_certificate_is_trusted(
-    service: Service, https_endpoint: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, https_endpoint: str, certificate: Pair, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.cert))
     client = Client(https_endpoint, KEY, PIPELINES)
     for _ in range(3):
         assert client.call("ListPipelines") == {}
@@ -356,5 +335,61 @@ def test_https_is_spoken_with_servers_whose_certificate_is_trusted(
 
 def test_a_certificate_that_is_not_trusted_is_named_as_the_reason(https_endpoint: str):
     client = Client(https_endpoint, KEY, PIPELINES)
-    with pytest.raises(ConnectionFailed, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(ConnectionFailed, match=r"not trusted \(self-signed certificate\)\. Name .* in AWS_CA_BUNDLE"):
         client.call("ListPipelines")
+
+
+def test_a_file_of_authorities_is_trusted_beside_the_systems(https_endpoint: str, certificate: Pair):
+    client = Client(https_endpoint, KEY, PIPELINES, ca_bundle=str(certificate.cert))
+    assert client.call("ListPipelines") == {}
+    client.close()
+
+
+def test_a_certificate_of_another_host_is_not_trusted(https_endpoint: str, certificate: Pair):
+    client = Client(https_endpoint.replace("127.0.0.1", "localhost"), KEY, PIPELINES, ca_bundle=str(certificate.cert))
+    with pytest.raises(ConnectionFailed, match=r"not valid for 'localhost'.*a host that the certificate names"):
+        client.call("ListPipelines")
+
+
+def test_a_pinned_certificate_is_trusted_under_any_name_and_no_other_is(
+    https_endpoint: str, certificate: Pair, tmp_path: Path
+):
+    elsewhere = https_endpoint.replace("127.0.0.1", "localhost")
+    pairs = (certificate, make_pair(tmp_path / "b", "localhost"))
+    own, other = (ssl.PEM_cert_to_DER_cert(pair.cert.read_text()) for pair in pairs)
+    client = Client(elsewhere, KEY, PIPELINES, certificate=own)
+    assert [client.call("ListPipelines") for _ in range(3)] == [{}, {}, {}]
+    client.close()
+    client = Client(elsewhere, KEY, PIPELINES, certificate=other)
+    with pytest.raises(ConnectionFailed, match="it is not the server that this runner belongs to"):
+        client.call("ListPipelines")
+
+
+def test_nothing_is_sent_to_a_server_that_has_not_the_pinned_certificate(
+    service: Service, https_endpoint: str, tmp_path: Path
+):
+    other = ssl.PEM_cert_to_DER_cert(make_pair(tmp_path / "b", "127.0.0.1").cert.read_text())
+    with pytest.raises(ConnectionFailed):
+        Client(https_endpoint, KEY, PIPELINES, certificate=other).call("ListPipelines")
+    assert service.seen == []
+
+
+def test_a_server_that_speaks_no_https_is_named(service: Service):
+    client = Client(service.endpoint.replace("http:", "https:"), KEY, PIPELINES)
+    with pytest.raises(ConnectionFailed, match="does not speak HTTPS as we do"):
+        client.call("ListPipelines")
+
+
+def test_a_server_that_closes_at_http_may_speak_https(service: Service, client: Client):
+    service.behave = drop
+    with pytest.raises(ConnectionFailed, match="the endpoint begins with https://"):
+        client.call("ListPipelines")
+
+
+def test_a_file_of_authorities_that_is_none_is_named(tmp_path: Path):
+    wrong = tmp_path / "bundle.pem"
+    with pytest.raises(ValueError, match=rf"{wrong} of AWS_CA_BUNDLE cannot be read: No such file.*or unset it"):
+        Client("https://127.0.0.1:1", KEY, PIPELINES, ca_bundle=str(wrong))
+    wrong.write_text("nothing")
+    with pytest.raises(ValueError, match=rf"{wrong} of AWS_CA_BUNDLE holds no certificates"):
+        Client("https://127.0.0.1:1", KEY, PIPELINES, ca_bundle=str(wrong))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from penstock.api.call import Answer, Call, Request, find_pipeline, invalid, stored_definition
+from penstock.api.call import Answer, Call, Request, find_pipeline, given_parameters, invalid, stored_definition
 from penstock.clock import from_ms, ms_to_field, to_ms
-from penstock.definition.api_form import values_from_api
 from penstock.definition.edits import edit_problems
 from penstock.definition.model import Definition, Values, is_secret
 from penstock.definition.validate import unbuilt, validate
@@ -24,9 +23,9 @@ def activate_pipeline(call: Call, request: Request) -> Answer:
     with call.engine.turn(request["pipelineId"]) as turn:
         pipeline = find_pipeline(call, turn, request["pipelineId"])
         stored = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
-        if stored is None:
+        if stored is None or not stored[0].objects:
             raise invalid("Pipeline definition is empty: ")
-        given = _given_values(call, turn, pipeline, stored[0], values_from_api(request.get("parameterValues", ())))
+        given = given_values(call, turn, pipeline, stored[0], given_parameters(request))
         verdict = validate(call.engine.secrets.reveal_definition(stored[0]), call.engine.catalogue, given)
         errors = [*verdict.errors, *unbuilt(verdict.resolved, call.engine.catalogue)]
         if pipeline.activation:  # other values can change a schedule too
@@ -47,8 +46,8 @@ def activate_pipeline(call: Call, request: Request) -> Answer:
     return {}
 
 
-def _given_values(call: Call, turn: Turn, pipeline: Pipeline, definition: Definition, given: Values) -> Values:
-    """The values of this activation, in clear: those given, else the last activation's.
+def given_values(call: Call, turn: Turn, pipeline: Pipeline, definition: Definition, given: Values) -> Values:
+    """The values of an activation that is made now, in clear: those given, else the last activation's.
 
     `*****` stands for the stored value. What was put since the last activation wins over that one's values.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -12,11 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
+from time import perf_counter
 from types import ModuleType
 from typing import Any
 
-from penstock.api import activation, definitions, keys, objects, own, pipelines, tasks
-from penstock.api.call import Answer, Call, Request, check_operation
+from penstock.api import activation, alarms, backfill, definitions, keys, logs, objects, own, pipelines, runners, tasks
+from penstock.api import versions as definition_versions
+from penstock.api.call import Answer, Call, Request
+from penstock.api.metrics import Requests
+from penstock.api.roles import check_operation
+from penstock.api.seen_runners import SeenRunners
+from penstock.data.log_files import LogFiles
 from penstock.engine.engine import Engine
 from penstock.store.rows import AccessKey, read
 from penstock.wire.errors import ServiceError
@@ -27,10 +34,15 @@ from penstock.wire.sigv4 import parse_authorization, unknown_access_key, verify
 LOG = logging.getLogger(__name__)
 LARGEST_BODY = 24 * 1024 * 1024
 THREADS = 16
+QUICK = frozenset(("ListPipelines", "DescribePipelines", "DescribeObjects"))  # reads that cost less than a thread does
+QUICK_BODY = 16 * 1024
 SECRETS_KEPT = 1000  # of access keys, in clear: revealing one costs more than the rest of a request's check
 LONGEST_POLL = 50.0  # seconds: boto3 gives up reading after 60
 LOOK_AGAIN = 5.0  # seconds: another process on the same store may have made a task
-MODULES: tuple[ModuleType, ...] = (pipelines, definitions, activation, objects, tasks, own, keys)
+MODULES: tuple[ModuleType, ...] = (
+    *(pipelines, definitions, activation, objects, tasks),
+    *(own, keys, logs, runners, alarms, backfill, definition_versions),
+)
 MAY_BE_SECRET = ("fieldStringValue", "attributeValueString", "longString")  # shapes whose values no error shows
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -98,6 +110,14 @@ class Waiters:
                     event.set()
                     break
 
+    def counts(self) -> dict[str, int]:
+        """How many wait for each group; from any thread."""
+        return {group: len(events) for group, events in list(self._waiting.items())}
+
+    def is_anybody_there(self) -> bool:
+        """Whether any poll waits."""
+        return bool(self._waiting)
+
     def wake_all(self) -> None:
         """Wake every waiter."""
         for events in self._waiting.values():
@@ -108,13 +128,17 @@ class Waiters:
 class Application:
     """The service on one engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, logs: LogFiles) -> None:
         self.engine = engine
+        self.logs = logs
+        self.runners = SeenRunners(engine)
         self.operations = operations()
         self.waiters = Waiters()
+        self.requests: Requests | None = None  # where there are metrics
         self._reveal = lru_cache(SECRETS_KEPT)(engine.secrets.reveal)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
+        self._looking: asyncio.Future[None] | None = None
         self._threads = ThreadPoolExecutor(THREADS, "api")
         engine.on_wake = self._wake
 
@@ -141,6 +165,7 @@ class Application:
             await _respond(send, 200, b'{"status": "ok"}', str(uuid.uuid4()))
             return
         request_id = str(uuid.uuid4())
+        began = perf_counter()
         status = 200
         try:
             body = await _body(receive)
@@ -153,13 +178,21 @@ class Application:
             answer = encode_error("InternalServiceError", f"Request {request_id} failed; the server's log says why.")
         if answer is not None:
             await _respond(send, status, answer, request_id)
+        if self.requests is not None:
+            self.requests.observe(scope["headers"], status, perf_counter() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, body: bytes) -> bytes | None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if headers.get("x-amz-target", "").endswith(".PollForTask"):
-            accepted = await self._run(self._accept, scope, headers, body)
+        operation = headers.get("x-amz-target", "").partition(".")[2]
+        is_quick = self.engine.store.reads_here and len(body) <= QUICK_BODY
+        if operation == "PollForTask":
+            accepted = (
+                self._accept(scope, headers, body) if is_quick else await self._run(self._accept, scope, headers, body)
+            )
             answer = await self._long_poll(accepted, receive)
             return None if answer is None else encode_output(accepted.model, accepted.operation, answer)
+        if is_quick and operation in QUICK:
+            return self._perform(scope, headers, body)
         answered: bytes = await self._run(self._perform, scope, headers, body)
         return answered
 
@@ -178,13 +211,15 @@ class Application:
         key = self._authenticate(scope, headers, body, model.signing_name)
         check_operation(key, operation)
         request = decode_input(model, operation, body)
-        return Accepted(model, operation, functions[operation], Call(self.engine, key), request)
+        return Accepted(
+            model, operation, functions[operation], Call(self.engine, key, self.logs, self.runners), request
+        )
 
     def _authenticate(self, scope: Scope, headers: Mapping[str, str], body: bytes, service: str) -> AccessKey:
         signed = parse_authorization(headers)
         with self.engine.store.snapshot() as tx:
             row = tx.one("key_by_id", access_key=signed.access_key)
-        if row is None or row["revoked_at"] is not None:
+        if row is None or row["revoked_at"] is not None or signed.token is not None:  # our keys have no sessions
             raise unknown_access_key()
         key = read(AccessKey, row)
         verify(
@@ -204,34 +239,57 @@ class Application:
         """Wait for a task without holding a thread; a caller that has gone is handed nothing."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(self.engine.settings.engine.long_poll, LONGEST_POLL)
-        gone = asyncio.ensure_future(_disconnected(receive))
         group = accepted.request["workerGroup"]
         event = self.waiters.add(group)
+        gone = asyncio.ensure_future(_disconnected(receive, event))
+        self._look_again()
         try:
             while not gone.done():
                 event.clear()
-                answer: Answer | None = await self._run(accepted.function, accepted.call, accepted.request)
+                answer = await self._poll(accepted)
                 if answer is not None:
                     event.set()  # there may be more tasks: the next one looks as well
                     if gone.done() and answer:
                         await self._run(tasks.hand_back, accepted.call, answer["taskObject"]["taskId"])
                         return None
                     return answer
-                remaining = deadline - loop.time()
-                if remaining <= 0 or self._closing:
+                if self._closing or loop.time() >= deadline:
                     return {}
-                waiting = asyncio.ensure_future(event.wait())
-                await asyncio.wait({waiting, gone}, timeout=min(remaining, LOOK_AGAIN), return_when="FIRST_COMPLETED")
-                waiting.cancel()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(deadline):
+                        await event.wait()
             return None
         finally:
             gone.cancel()
             self.waiters.remove(group, event)
 
+    async def _poll(self, accepted: Accepted) -> Answer | None:
+        """A task if there is one; where reading is quick, that there is none costs no thread."""
+        if self.engine.store.reads_here and tasks.nothing_waits(accepted.call, accepted.request):
+            return None
+        answer: Answer | None = await self._run(accepted.function, accepted.call, accepted.request)
+        return answer
 
-async def _disconnected(receive: Receive) -> None:
+    def _look_again(self) -> None:
+        """Have somebody look now and then, while polls wait, whether another process has made tasks."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
+        while self.waiters.is_anybody_there():
+            await asyncio.sleep(LOOK_AGAIN)
+            try:
+                self.waiters.wake(await self._run(tasks.waiting_groups, self.engine))
+                await self._run(self.runners.write_if_due)
+            except self.engine.store.unavailable:
+                LOG.warning("The store cannot be asked for tasks that wait; it is asked again.")
+
+
+async def _disconnected(receive: Receive, event: asyncio.Event) -> None:
+    """Ends when the caller has gone, which wakes whoever waits for them."""
     while (await receive())["type"] != "http.disconnect":
         pass
+    event.set()
 
 
 async def _body(receive: Receive) -> bytes:

@@ -7,10 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from penstock.api.call import Answer, Call, Request, active_version, find_pipeline, invalid, stored_definition
+from penstock.api.roles import roles_for
+from penstock.clock import from_ms
 from penstock.definition.api_form import definition_from_api, definition_to_api
+from penstock.definition.dependencies import family_of
 from penstock.definition.edits import edit_problems
 from penstock.definition.file_form import to_file_form
-from penstock.definition.model import Definition, FieldValue, is_secret, is_user_field
+from penstock.definition.limits import oversize
+from penstock.definition.model import Definition, FieldValue, PipelineObject, is_secret, is_user_field
+from penstock.definition.period import parse_date_time
 from penstock.definition.problems import Problem
 from penstock.definition.resolve import Resolved, resolve
 from penstock.definition.validate import validate
@@ -31,7 +36,8 @@ def put_pipeline_definition(call: Call, request: Request) -> Answer:
         sealed = _sealed(call, definition, earlier[0] if earlier else None)
         clear = call.engine.secrets.reveal_definition(sealed)
         verdict = validate(clear, call.engine.catalogue, complete=False)
-        verdict = replace(verdict, problems=(*verdict.problems, *_edits(call, turn, pipeline, verdict.resolved)))
+        more = (*_edits(call, turn, pipeline, verdict.resolved), *_backfills(call, turn, pipeline, verdict.resolved))
+        verdict = replace(verdict, problems=(*verdict.problems, *more))
         errored = bool(verdict.errors)
         if earlier is None or earlier[1] != errored or not _is_same(call, clear, earlier[0]):
             version = active_version(turn, pipeline) + 1
@@ -54,6 +60,41 @@ def _edits(call: Call, turn: Turn, pipeline: Pipeline, edited: Resolved) -> Iter
     active = stored_definition(turn, pipeline.pipeline_id, version) if version else None
     if active is not None:
         yield from edit_problems(resolve(active[0])[0], edited)
+
+
+def _backfills(call: Call, turn: Turn, pipeline: Pipeline, resolved: Resolved) -> list[Problem]:
+    """Warnings of activities that cascade and whose first activation is a backfill (the guide: cascading failures)."""
+    found: list[Problem] = []
+    if pipeline.activation or resolved.is_on_demand:
+        return found
+    for obj in resolved.objects.values():
+        start = _start_of(resolved, obj)
+        cascades = (obj.text("failureAndRerunMode") or "").lower() == "cascade"
+        if start is None or not cascades or family_of(resolved, call.engine.catalogue, obj.id) != "Activity":
+            continue
+        if parse_date_time(start) < from_ms(turn.now):
+            found.append(
+                Problem(
+                    obj.id,
+                    "failureAndRerunMode",
+                    f"{obj.name} has 'failureAndRerunMode' field set to 'cascade' and you are about to create a"
+                    f" backfill with scheduleStartTime {start}. This can result in rapid creation of pipeline objects"
+                    " in case of failures.",
+                    is_warning=True,
+                )
+            )
+    return found
+
+
+def _start_of(resolved: Resolved, obj: PipelineObject) -> str | None:
+    """When the schedule of an object starts, as it is written; None where that is no date and time."""
+    schedule = next((resolved.objects.get(identity) for identity in obj.refs("schedule")), None)
+    start = schedule.text("startDateTime") if schedule else None
+    try:
+        parse_date_time(start or "")
+    except ValueError:
+        return None
+    return start
 
 
 def _sealed(call: Call, definition: Definition, earlier: Definition | None) -> Definition:
@@ -98,16 +139,29 @@ def validate_pipeline_definition(call: Call, request: Request) -> Answer:
     with call.engine.reading() as turn:
         pipeline = find_pipeline(call, turn, request["pipelineId"])
         earlier = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
-    sealed = _sealed(call, definition, earlier[0] if earlier else None)
-    verdict = validate(call.engine.secrets.reveal_definition(sealed), call.engine.catalogue, complete=False)
-    return verdict_answer(verdict.errors, verdict.warnings)
+        sealed = _sealed(call, definition, earlier[0] if earlier else None)
+        # Whoever may not put a definition could guess a stored secret by allowedValues: `*****` stands for itself then.
+        may_put = call.key.role in roles_for("PutPipelineDefinition")
+        clear = call.engine.secrets.reveal_definition(sealed) if may_put else definition
+        verdict = validate(clear, call.engine.catalogue, complete=False)
+        backfills = _backfills(call, turn, pipeline, verdict.resolved)
+    return verdict_answer(verdict.errors, [*verdict.warnings, *backfills])
 
 
 def _read(request: Request) -> Definition:
     """The definition of a request; refuses empty fields, as the service does, but user-defined ones."""
+    for entry in request["pipelineObjects"]:
+        for field in entry["fields"]:
+            if "stringValue" in field and "refValue" in field:
+                raise invalid(
+                    f"The field '{field['key']}' of object '{entry['id']}' has a stringValue and a refValue; give one."
+                )
     definition = definition_from_api(
         request["pipelineObjects"], request.get("parameterObjects", ()), request.get("parameterValues", ())
     )
+    too_large = oversize(definition)
+    if too_large is not None:
+        raise invalid(too_large.text)
     for obj in definition.objects.values():
         for key, values in obj.fields.items():
             if "" in values and not is_user_field(key):
@@ -149,5 +203,5 @@ def get_pipeline_definition(call: Call, request: Request) -> Answer:
         if stored is None:
             if wanted.isdecimal():
                 raise invalid(f"There is no version {wanted}; the latest is {pipeline.latest_version}.")
-            return {"pipelineObjects": [], "parameterObjects": [], "parameterValues": []}
+            return {"pipelineObjects": []}  # recorded: no word of parameters
     return definition_to_api(masked(stored[0]))

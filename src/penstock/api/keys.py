@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from penstock.api.call import Answer, Call, Request, invalid
+from penstock.api.roles import SYSTEM
 from penstock.clock import from_ms
 from penstock.engine.plan import SYSTEM_GROUP, resource_of_group
 from penstock.store.keys import insert_key, new_key
-from penstock.store.rows import AccessKey, read, read_all
+from penstock.store.rows import AccessKey, read_all
 
 
 def create_key(call: Call, request: Request) -> Answer:
@@ -54,7 +55,7 @@ def list_keys(call: Call, request: Request) -> Answer:
                 "revocationTime": from_ms(key.revoked_at) if key.revoked_at is not None else None,
             }
             for key in keys
-            if key.role != "system"
+            if key.role != SYSTEM
         ]
     }
 
@@ -63,7 +64,7 @@ def revoke_key(call: Call, request: Request) -> Answer:
     """Make a key worthless; its record stays."""
     with call.engine.turn() as turn:
         row = turn.tx.one("key_by_id", access_key=request["accessKeyId"])
-        if row is None or read(AccessKey, row).owner != call.key.owner:
+        if row is None or row["role"] == SYSTEM or row["owner"] != call.key.owner:
             raise invalid(f"There is no key {request['accessKeyId']}.")
         if row["revoked_at"] is None:
             turn.tx.execute("revoke_key", access_key=request["accessKeyId"], now=turn.now)

@@ -62,7 +62,9 @@ def component_object(turn: Turn, plan: Plan, component_id: str, *, evaluate: boo
     if evaluate:
         fields = {key: plan.resolved.objects[component_id].fields.get(key, values) for key, values in fields.items()}
     fields |= _fields(_sphere="COMPONENT", _pipelineId=plan.pipeline_id, _version=plan.activation.version)
-    row = turn.tx.one("component_by_id", pipeline_id=plan.pipeline_id, component=component_id)
+    row = None
+    if plan.activation.number:  # before the first activation there is no row of any component
+        row = turn.tx.one("component_by_id", pipeline_id=plan.pipeline_id, component=component_id)
     if row is not None:
         state = read(ComponentState, row)
         active = turn.tx.all("active_instances_of_component", pipeline_id=plan.pipeline_id, component=component_id)
@@ -103,6 +105,7 @@ def runtime_fields(instance: Instance, plan: Plan) -> FieldMap:
         errorId=instance.error_id,
         errorMessage=instance.error_message,
         errorStackTrace=instance.error_stack_trace,
+        _failureReason=instance.error_message if instance.family == "Resource" else None,
         cancellationReason=instance.cancellation_reason,
     )
 
@@ -117,19 +120,8 @@ def _taken_up_at(instance: Instance) -> int | None:
 def instance_object(turn: Turn, instance: Instance, *, evaluate: bool) -> PipelineObject:
     """An instance: its component's fields, references to instances, and what happened to it."""
     plan = turn.plan(instance)
-    source = plan.resolved.inherited.get(instance.component)
     entries = instance_entries(turn, plan, instance)
-    fields = {key: v for key, v in (source.fields if source else {}).items() if key != "parent"}
-    refs = dict(entries[instance.instance_id].refs)
-    resource = refs.pop("runsOn", ())
-    for key, ids in refs.items():
-        fields[key] = tuple(Ref(identity) for identity in ids)
-    if resource:
-        fields["@resource"] = (Ref(resource[0]),)
-    fields |= _neighbours(plan, instance)
-    if evaluate:
-        fields = _evaluated(plan, instance.instance_id, fields, entries)
-    fields |= runtime_fields(instance, plan)
+    fields = _component_fields(plan, instance, entries, evaluate=evaluate) | runtime_fields(instance, plan)
     waits = waiting_on(turn, instance)
     if waits:
         fields["@waitingOn"] = tuple(Ref(identity) for identity in waits)
@@ -142,6 +134,20 @@ def instance_object(turn: Turn, instance: Instance, *, evaluate: bool) -> Pipeli
     if row is not None:
         fields |= _reported(read(Attempt, row))
     return masked_object(PipelineObject(instance.instance_id, instance.instance_id, fields))
+
+
+def _component_fields(plan: Plan, instance: Instance, entries: dict[str, Entry], *, evaluate: bool) -> FieldMap:
+    """The fields of an instance's component, inherited ones too, with references to instances."""
+    source = plan.resolved.inherited.get(instance.component)
+    fields = {key: v for key, v in (source.fields if source else {}).items() if key != "parent"}
+    refs = dict(entries[instance.instance_id].refs)
+    resource = refs.pop("runsOn", ())
+    for key, ids in refs.items():
+        fields[key] = tuple(Ref(identity) for identity in ids)
+    if resource:
+        fields["@resource"] = (Ref(resource[0]),)
+    fields |= _neighbours(plan, instance)
+    return _evaluated(plan, instance.instance_id, fields, entries) if evaluate else fields
 
 
 def _neighbours(plan: Plan, instance: Instance) -> FieldMap:
@@ -183,15 +189,14 @@ def _reported(attempt: Attempt) -> FieldMap:
     return fields
 
 
-def attempt_object(turn: Turn, attempt: Attempt) -> PipelineObject:
+def attempt_object(turn: Turn, attempt: Attempt, *, evaluate: bool) -> PipelineObject:
     """An attempt: whose it is, and how it went."""
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
     fields: FieldMap = {}
     if instance is not None:
         plan = turn.plan(instance)
-        source = plan.resolved.inherited.get(instance.component)
-        fields = {key: v for key, v in (source.fields if source else {}).items() if key != "parent"}
-        fields |= _fields(
+        entries = instance_entries(turn, plan, instance)
+        fields = _component_fields(plan, instance, entries, evaluate=evaluate) | _fields(
             _componentParent=Ref(instance.component),
             parent=Ref(instance.component),
             _scheduledStartTime=ms_to_field(instance.scheduled_start),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -13,7 +14,7 @@ from penstock.api.call import (
     find_instance,
     find_pipeline,
     invalid,
-    stored_definition,
+    shown_definition,
 )
 from penstock.api.object_fields import (
     ATTEMPT_ROW,
@@ -24,8 +25,11 @@ from penstock.api.object_fields import (
     instance_object,
     runtime_fields,
 )
+from penstock.api.selectors import check_selectors, matches
+from penstock.clock import to_ms
 from penstock.definition.api_form import object_to_api
-from penstock.definition.model import PipelineObject, Ref
+from penstock.definition.model import PipelineObject
+from penstock.definition.period import parse_date_time
 from penstock.engine import rerun
 from penstock.engine.evaluation import instance_entries
 from penstock.engine.plan import Plan, unactivated_plan
@@ -37,8 +41,10 @@ from penstock.wire.errors import ServiceError
 PAGE = 100
 ROWS_AT_ONCE = 200
 BEFORE_ALL = -(2**62)  # milliseconds
-MOST_SELECTORS = 10
+MOST_SET = 1000  # objects whose status is set at once
 LONGEST_MARKER = 15  # digits
+INSTANCE_ID = re.compile(r"@.+_([0-9T:-]{19})", re.DOTALL)
+ATTEMPT_ID = re.compile(r"@.+_Attempt=[0-9]+", re.DOTALL)
 SPHERES = ("COMPONENT", "INSTANCE", "ATTEMPT")
 INSTANCE_VERBS = ("TRY_CANCEL", "CANCEL", "RERUN", "MARK_FINISHED")
 COMPONENT_VERBS = ("PAUSE", "RESUME")
@@ -79,23 +85,31 @@ def _plan(turn: Turn, pipeline: Pipeline) -> Plan:
     """The plan of the latest activation; before the first, one that only shows the definition."""
     if pipeline.activation:
         return turn.plans.find(turn.tx, pipeline.pipeline_id, pipeline.activation)
-    stored = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
-    if stored is None:
+    shown = shown_definition(turn, pipeline)
+    if shown is None:
         raise invalid("Pipeline definition is empty: ")
-    return unactivated_plan(pipeline, stored[0])
+    return unactivated_plan(pipeline, shown)
 
 
 def _object(turn: Turn, pipeline: Pipeline, plan: Plan, identity: str, evaluate: bool) -> PipelineObject:
     instance = find_instance(turn, pipeline.pipeline_id, identity)
     if instance is not None:
         return instance_object(turn, instance, evaluate=evaluate)
-    row = turn.tx.one("attempt_by_id", pipeline_id=pipeline.pipeline_id, attempt_id=identity)
-    if row is not None:
-        return attempt_object(turn, read(Attempt, row))
+    attempt = _attempt(turn, pipeline.pipeline_id, identity)
+    if attempt is not None:
+        return attempt_object(turn, attempt, evaluate=evaluate)
     component = component_object(turn, plan, identity, evaluate=evaluate)
     if component is None:
         raise invalid(f"The pipeline {pipeline.pipeline_id} has no object '{identity}'.")
     return component
+
+
+def _attempt(turn: Turn, pipeline_id: str, identity: str) -> Attempt | None:
+    """The attempt of an id, if it is one: as those of instances, they begin with `@`."""
+    if not identity.startswith("@"):
+        return None
+    row = turn.tx.one("attempt_by_id", pipeline_id=pipeline_id, attempt_id=identity)
+    return read(Attempt, row) if row is not None else None
 
 
 def query_objects(call: Call, request: Request) -> Answer:
@@ -104,10 +118,7 @@ def query_objects(call: Call, request: Request) -> Answer:
     if sphere not in SPHERES:
         raise invalid(f"The sphere '{request['sphere']}' is not known; give COMPONENT, INSTANCE or ATTEMPT.")
     selectors = (request.get("query") or {}).get("selectors", [])
-    if len(selectors) > MOST_SELECTORS:
-        raise invalid(f"A query has at most {MOST_SELECTORS} selectors; this one has {len(selectors)}.")
-    for selector in selectors:
-        _check_selector(selector)
+    check_selectors(selectors)
     limit = request.get("limit")
     if limit is not None and not 1 <= limit <= PAGE:
         raise invalid(f"The limit is {limit}; it must be from 1 to {PAGE}.")
@@ -125,7 +136,7 @@ def _found(turn: Turn, pipeline: Pipeline, sphere: str, selectors: list[Request]
         plan = _plan(turn, pipeline)
         for identity in _components(plan, after):
             component = component_object(turn, plan, identity, evaluate=False)
-            if component is not None and all(_matches(component, selector) for selector in selectors):
+            if component is not None and all(matches(component, selector) for selector in selectors):
                 yield identity
         return
     of_rows = INSTANCE_ROW if sphere == "INSTANCE" else ATTEMPT_ROW
@@ -135,15 +146,15 @@ def _found(turn: Turn, pipeline: Pipeline, sphere: str, selectors: list[Request]
         for instance in _instances_after(turn, pipeline.pipeline_id, after):
             identity = instance.instance_id
             row = PipelineObject(identity, identity, runtime_fields(instance, turn.plan(instance)) if quick else {})
-            if all(_matches(row, selector) for selector in quick) and (
-                not slow or all(_matches(instance_object(turn, instance, evaluate=False), s) for s in slow)
+            if all(matches(row, selector) for selector in quick) and (
+                not slow or all(matches(instance_object(turn, instance, evaluate=False), s) for s in slow)
             ):
                 yield identity
         return
     for attempt in _attempts_after(turn, pipeline.pipeline_id, after):
         row = PipelineObject(attempt.attempt_id, attempt.attempt_id, attempt_fields(attempt) if quick else {})
-        if all(_matches(row, selector) for selector in quick) and (
-            not slow or all(_matches(attempt_object(turn, attempt), s) for s in slow)
+        if all(matches(row, selector) for selector in quick) and (
+            not slow or all(matches(attempt_object(turn, attempt, evaluate=False), s) for s in slow)
         ):
             yield attempt.attempt_id
 
@@ -159,9 +170,7 @@ def _instances_after(turn: Turn, pipeline_id: str, after: str | None) -> Iterato
     start, identity = BEFORE_ALL, ""
     if after is not None:
         last = turn.instance(pipeline_id, after)
-        if last is None:
-            raise _unknown_marker(after)
-        start, identity = last.scheduled_start, last.instance_id
+        start, identity = last.scheduled_start if last else _start_in(after), after
     while rows := turn.tx.all(
         "instances_after", pipeline_id=pipeline_id, scheduled_start=start, instance_id=identity, limit=ROWS_AT_ONCE
     ):
@@ -169,48 +178,22 @@ def _instances_after(turn: Turn, pipeline_id: str, after: str | None) -> Iterato
         start, identity = rows[-1]["scheduled_start"], rows[-1]["instance_id"]
 
 
+def _start_in(marker: str) -> int:
+    """The scheduled start in the id of an instance, which was deleted since it ended a page."""
+    match = INSTANCE_ID.fullmatch(marker)
+    try:
+        return to_ms(parse_date_time(match[1] if match else ""))
+    except ValueError:
+        raise _unknown_marker(marker) from None
+
+
 def _attempts_after(turn: Turn, pipeline_id: str, after: str | None) -> Iterator[Attempt]:
     identity = after or ""
-    if after is not None and turn.tx.one("attempt_by_id", pipeline_id=pipeline_id, attempt_id=after) is None:
+    if after is not None and not ATTEMPT_ID.fullmatch(after):
         raise _unknown_marker(after)
     while rows := turn.tx.all("attempts_after", pipeline_id=pipeline_id, attempt_id=identity, limit=ROWS_AT_ONCE):
         yield from read_all(Attempt, rows)
         identity = rows[-1]["attempt_id"]
-
-
-def _check_selector(selector: Request) -> None:
-    operator = selector.get("operator") or {}
-    values = operator.get("values", [])
-    kind = operator.get("type")
-    if not selector.get("fieldName") or kind is None:
-        raise invalid("A selector needs a fieldName and an operator with a type.")
-    wanted = {"BETWEEN": 2, "LE": 1, "GE": 1}.get(kind)
-    if (wanted is not None and len(values) != wanted) or not values:
-        raise invalid(f"The operator {kind} takes {wanted or 'at least one'} value; {len(values)} are given.")
-
-
-def _matches(obj: PipelineObject, selector: Request) -> bool:
-    name, operator = selector["fieldName"], selector["operator"]
-    values = operator["values"]
-    fields = {"id": (obj.id,), "@id": (obj.id,), "name": (obj.name,), **obj.fields}
-    for value in fields.get(name, ()):
-        if operator["type"] == "REF_EQ":
-            if isinstance(value, Ref) and value.id in values:
-                return True
-            continue
-        text = value.id if isinstance(value, Ref) else value
-        match operator["type"]:
-            case "EQ":
-                found = not isinstance(value, Ref) and text in values
-            case "LE":
-                found = text <= values[0]
-            case "GE":
-                found = text >= values[0]
-            case _:
-                found = values[0] <= text <= values[1]
-        if found:
-            return True
-    return False
 
 
 def evaluate_expression(call: Call, request: Request) -> Answer:
@@ -242,6 +225,8 @@ def set_status(call: Call, request: Request) -> None:
     if verb not in (*INSTANCE_VERBS, *COMPONENT_VERBS):
         known = ", ".join((*COMPONENT_VERBS, *INSTANCE_VERBS))
         raise invalid(f"The status '{request['status']}' is not known; give one of {known}.")
+    if len(request["objectIds"]) > MOST_SET:
+        raise invalid(f"{len(request['objectIds']):,} objects are given; {MOST_SET:,} is the most at once.")
     pipeline_id = request["pipelineId"]
     with call.engine.turn(pipeline_id) as turn:
         pipeline = find_pipeline(call, turn, pipeline_id)

@@ -13,9 +13,10 @@ from penstock.engine.turn import Turn
 from penstock.store.rows import ComponentState, Pipeline, read_all
 
 PAGE = 50
+MOST_DESCRIBED = 100  # pipelines
 MOST_TAGS = 10
 TABLES = (
-    *("attempts", "dependencies", "instances", "components", "outbox", "events"),
+    *("attempts", "dependencies", "instances", "components", "backfills", "outbox", "events"),
     *("activations", "definitions", "tags", "keys"),
 )
 ACCOUNT = "000000000000"
@@ -62,6 +63,8 @@ def delete_pipeline(call: Call, request: Request) -> Answer:
 
 def describe_pipelines(call: Call, request: Request) -> Answer:
     """The fields of pipelines, as the real service names them."""
+    if len(request["pipelineIds"]) > MOST_DESCRIBED:
+        raise invalid(f"{len(request['pipelineIds'])} pipelines are asked for; {MOST_DESCRIBED} is the most.")
     with call.engine.reading() as turn:
         return {
             "pipelineDescriptionList": [
@@ -163,6 +166,7 @@ def remove_tags(call: Call, request: Request) -> Answer:
     """Remove tags by key; keys that no tag has are passed over."""
     with call.engine.turn(request["pipelineId"]) as turn:
         pipeline = find_pipeline(call, turn, request["pipelineId"])
-        for key in request["tagKeys"]:
+        there = {row["key"] for row in turn.tx.all("tags_of", pipeline_id=pipeline.pipeline_id)}
+        for key in there.intersection(request["tagKeys"]):
             turn.tx.execute("delete_tag", pipeline_id=pipeline.pipeline_id, key=key)
     return {}

@@ -6,16 +6,35 @@ import asyncio
 import socket
 import threading
 import time
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, cast
 
 import uvicorn
 
 from penstock.api.application import Application
+from penstock.api.connections import PATIENCE, Connection
+from penstock.api.tls import Certificate, ServerNotStarted
 
 START_SECONDS = 20.0
+LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a server that listens on all addresses is reached from its own machine."""
 
 
-class ServerNotStarted(Exception):
-    """The port cannot be used, or the server did not come up; the text says why."""
+def check_host(host: str, certificate: Certificate | None, *, is_insecure: bool) -> None:
+    """Refuses plain HTTP beyond this machine, unless somebody insists. Raises ServerNotStarted."""
+    if certificate is None and not is_insecure and not _is_loopback(host):
+        raise ServerNotStarted(
+            f"Listening on {host} without TLS would send secrets and data in clear. Serve HTTPS with --tls-cert FILE"
+            " and --tls-key FILE; or, in a network where nobody else can listen, say --insecure."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -35,21 +54,43 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Server:
-    """Serves from when it is made until `stop`."""
+def endpoints(listener: socket.socket, host: str, certificate: Certificate | None) -> tuple[str, str]:
+    """Two URLs: the one for clients, by a name that the certificate has, and the one for runners on this machine."""
+    bound, port = listener.getsockname()[:2]
+    scheme = "https" if certificate else "http"
+    named = certificate.name_for((host, bound)) if certificate else None
+    public = named or (socket.gethostname() if bound in LOOPBACK_OF else bound)
+    return _url(scheme, public, port), _url(scheme, LOOPBACK_OF.get(bound, bound), port)
 
-    def __init__(self, application: Application, listener: socket.socket) -> None:
+
+def _url(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+class Server:
+    """Serves from when it is made until `stop`: HTTPS with a certificate, else HTTP."""
+
+    def __init__(
+        self,
+        application: Application,
+        listener: socket.socket,
+        certificate: Certificate | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         self._application = application
         self._server = uvicorn.Server(
             uvicorn.Config(
                 application,
                 lifespan="off",
-                log_level="warning",
+                log_config=None,
+                http=cast(Any, partial(Connection, patience=patience)),  # it is called like the class
                 access_log=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
                 ws="none",
                 interface="asgi3",
+                ssl_certfile=certificate.path if certificate else None,
+                ssl_keyfile=certificate.key_path if certificate else None,
             )
         )
         self._thread = threading.Thread(

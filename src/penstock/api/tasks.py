@@ -10,9 +10,11 @@ from penstock.api.call import Answer, Call, Request, check_worker_group, invalid
 from penstock.definition.api_form import object_to_api
 from penstock.definition.model import PipelineObject
 from penstock.engine import attempts, resources
+from penstock.engine.engine import Engine
 from penstock.engine.evaluation import NotEvaluated, task_objects
 from penstock.engine.plan import resource_group, resource_of_group
 from penstock.engine.turn import Turn
+from penstock.log_lines import about
 from penstock.store.keys import insert_key, new_key
 from penstock.store.rows import Attempt, Instance, read
 from penstock.wire.sigv4 import unknown_access_key
@@ -27,6 +29,7 @@ def poll_for_task(call: Call, request: Request) -> Answer | None:
     """A task of the worker group, evaluated; None when there is none now, {} when there will be none."""
     group = request["workerGroup"]
     check_worker_group(call.key, group)
+    call.runners.saw(request.get("hostname", ""), group, call.key.access_key)
     if _resource_ends(call, group):
         return {}
     while (waiting := _next_waiting(call, group)) is not None:
@@ -37,12 +40,31 @@ def poll_for_task(call: Call, request: Request) -> Answer | None:
         except call.engine.store.unavailable:
             raise
         except Exception:  # whatever is wrong with one task, the others of the group must not wait for it
-            LOG.exception("The task of %s in %s could not be made", waiting.attempt_id, waiting.pipeline_id)
+            LOG.exception(
+                "The task of %s in %s could not be made",
+                waiting.attempt_id,
+                waiting.pipeline_id,
+                extra=about(waiting.pipeline_id, waiting.attempt_id),
+            )
             _set_aside(call, waiting)
             continue
         if answer is not None:
             return answer
     return None
+
+
+def nothing_waits(call: Call, request: Request) -> bool:
+    """Whether a poll would find nothing now, as far as a single read can tell."""
+    group = request["workerGroup"]
+    check_worker_group(call.key, group)
+    call.runners.saw(request.get("hostname", ""), group, call.key.access_key)
+    return resource_of_group(group) is None and _next_waiting(call, group) is None
+
+
+def waiting_groups(engine: Engine) -> set[str]:
+    """The worker groups for which tasks wait."""
+    with engine.reading() as turn:
+        return {row["worker_group"] for row in turn.tx.all("waiting_groups", now=turn.now, owner=engine.owner)}
 
 
 def _set_aside(call: Call, waiting: Attempt) -> None:
@@ -53,7 +75,12 @@ def _set_aside(call: Call, waiting: Attempt) -> None:
     except call.engine.store.unavailable:
         raise
     except Exception:
-        LOG.exception("%s in %s cannot be ended either; it is put off", waiting.attempt_id, waiting.pipeline_id)
+        LOG.exception(
+            "%s in %s cannot be ended either; it is put off",
+            waiting.attempt_id,
+            waiting.pipeline_id,
+            extra=about(waiting.pipeline_id, waiting.attempt_id),
+        )
         with call.engine.turn(waiting.pipeline_id) as turn:
             available_at = turn.in_seconds(PUT_OFF)
             turn.tx.execute(
@@ -152,12 +179,13 @@ def _with_key(call: Call, turn: Turn, obj: PipelineObject, instance: Instance) -
 def _task_turn(call: Call, task_id: str) -> Iterator[tuple[Turn, Attempt]]:
     """A turn on the pipeline of a task, with its attempt; TaskNotFoundException where the caller does not hold it."""
     with call.engine.reading() as turn:
-        pipeline_id = _held(call, turn, task_id).pipeline_id
+        pipeline_id = held(call, turn, task_id).pipeline_id
     with call.engine.turn(pipeline_id) as turn:
-        yield turn, _held(call, turn, task_id)
+        yield turn, held(call, turn, task_id)
 
 
-def _held(call: Call, turn: Turn, task_id: str) -> Attempt:
+def held(call: Call, turn: Turn, task_id: str) -> Attempt:
+    """The attempt of a task that the caller holds; TaskNotFoundException where it does not."""
     row = turn.tx.one("attempt_by_task", task_id=task_id)
     if row is None or row["owner"] != call.engine.owner:
         raise task_not_found(task_id)
@@ -172,7 +200,10 @@ def report_task_progress(call: Call, request: Request) -> Answer:
     """Renew the lease and note the fields; `canceled` tells the runner to stop."""
     fields = {field["key"]: field.get("stringValue", "") for field in request.get("fields", ())}
     with _task_turn(call, request["taskId"]) as (turn, attempt):
-        return {"canceled": not attempts.report(turn, attempt, fields)}
+        is_held = attempts.report(turn, attempt, fields)
+    call.runners.saw(attempt.hostname or "", attempt.worker_group, call.key.access_key)
+    call.runners.write_if_due()
+    return {"canceled": not is_held}
 
 
 def set_task_status(call: Call, request: Request) -> Answer:
@@ -201,4 +232,5 @@ def report_task_runner_heartbeat(call: Call, request: Request) -> Answer:
     group = request.get("workerGroup", "")
     if group:
         check_worker_group(call.key, group)
+        call.runners.saw(request.get("hostname", ""), group, call.key.access_key)
     return {"terminate": _resource_ends(call, group)}

@@ -9,7 +9,16 @@ import click
 
 from penstock import __version__
 from penstock.cli import definition_file
-from penstock.cli.composition import MakeTaskRunner, RunnerOptions, ServiceNotStarted, ServiceOptions, StartService
+from penstock.cli.completion import complete_explained, complete_templates, completion
+from penstock.cli.composition import (
+    Maintenance,
+    MakeTaskRunner,
+    RunnerOptions,
+    ServiceNotStarted,
+    ServiceOptions,
+    StartService,
+)
+from penstock.cli.maintenance_commands import make_backup, make_restore, make_rotate_master
 from penstock.cli.operate_commands import COMMANDS
 from penstock.cli.options import (
     PATH,
@@ -18,14 +27,18 @@ from penstock.cli.options import (
     endpoint_option,
     json_option,
     parameter_option,
+    store_option,
     values_option,
 )
 from penstock.cli.output import fail, seconds
 from penstock.definition.problems import DefinitionRefused
+from penstock.log_lines import LEVELS, set_up
 from penstock.settings import choose_data_dir
 
 
-def make_commands(start_service: StartService, make_task_runner: MakeTaskRunner) -> click.Group:
+def make_commands(
+    start_service: StartService, make_task_runner: MakeTaskRunner, maintenance: Maintenance
+) -> click.Group:
     """The group of all commands."""
 
     @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -40,14 +53,16 @@ def make_commands(start_service: StartService, make_task_runner: MakeTaskRunner)
     penstock.add_command(_run(start_service))
     penstock.add_command(_server(start_service))
     penstock.add_command(_runner(make_task_runner))
+    _keys.add_command(make_rotate_master(maintenance))
     penstock.add_command(_keys)
-    for command in COMMANDS:
+    penstock.add_command(completion)
+    for command in (*COMMANDS, make_backup(maintenance), make_restore(maintenance)):
         penstock.add_command(command)
     return penstock
 
 
 @click.command("init", short_help="Write a small definition to start from.")
-@click.argument("template", default="hello")
+@click.argument("template", default="hello", shell_complete=complete_templates)
 @click.option("--directory", type=PATH, default=Path(), metavar="DIR", help="Where to write (here).")
 def _init(template: str, directory: Path) -> None:
     """Write a small definition to start from, that runs: TEMPLATE is hello (the default) or daily."""
@@ -78,7 +93,7 @@ def _validate(definition: Path, parameters: tuple[str, ...], parameter_values: P
 
 
 @click.command("explain", short_help="Say what a type, a field or a function is.")
-@click.argument("name", required=False, metavar="[TYPE[.FIELD] | FUNCTION]")
+@click.argument("name", required=False, metavar="[TYPE[.FIELD] | FUNCTION]", shell_complete=complete_explained)
 @json_option
 def _explain(name: str | None, as_json: bool) -> None:
     """Say what a type with its fields, a field, or a function of expressions is; without a name, list them all."""
@@ -151,16 +166,32 @@ def _server(start_service: StartService) -> click.Command:
     @click.option("--host", default="127.0.0.1", help="The address to listen on (127.0.0.1).")
     @click.option("--port", default=4780, type=click.IntRange(0, 65535), help="The port to listen on (4780).")
     @data_dir_option
-    @click.option(
-        "--store",
-        envvar="PENSTOCK_STORE",
-        metavar="URL",
-        help="postgresql://… for the store ($PENSTOCK_STORE, else SQLite in the data directory).",
-    )
+    @store_option
     @config_option
     @click.option("--no-runner", is_flag=True, help="Leave preconditions and resources to another server.")
+    @click.option("--tls-cert", type=PATH, metavar="FILE", help="Serve HTTPS with this certificate (PEM).")
+    @click.option("--tls-key", type=PATH, metavar="FILE", help="The certificate's private key (PEM).")
+    @click.option("--insecure", is_flag=True, help="Serve plain HTTP beyond this machine all the same.")
+    @click.option(
+        "--metrics-port", type=click.IntRange(0, 65535), metavar="PORT", help="Serve /metrics for Prometheus there."
+    )
+    @click.option("--metrics-host", default="127.0.0.1", help="The address for --metrics-port (127.0.0.1).")
+    @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", help="How to write the log.")
+    @click.option("--log-level", type=click.Choice(LEVELS), default="warning", help="The least to log (warning).")
     def server(
-        host: str, port: int, data_dir: Path | None, store: str | None, config: Path | None, no_runner: bool
+        host: str,
+        port: int,
+        data_dir: Path | None,
+        store: str | None,
+        config: Path | None,
+        no_runner: bool,
+        tls_cert: Path | None,
+        tls_key: Path | None,
+        insecure: bool,
+        metrics_port: int | None,
+        metrics_host: str,
+        log_format: str,
+        log_level: str,
     ) -> None:
         """Serve the API of AWS Data Pipeline for boto3, `aws datapipeline` and task runners."""
         from penstock.cli.server import serve
@@ -172,7 +203,13 @@ def _server(start_service: StartService) -> click.Command:
             port=port,
             store=store,
             has_runner=not no_runner,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            is_insecure=insecure,
+            metrics_host=metrics_host,
+            metrics_port=metrics_port,
         )
+        set_up(log_format, log_level)
         try:
             serve(options, start_service)
         except ServiceNotStarted as error:
@@ -217,7 +254,10 @@ def _keys() -> None:
 
 name_option = click.option("--name", default="", help="Whose key it is.")
 role_option = click.option(
-    "--role", type=click.Choice(["admin", "runner"]), default="admin", help="admin, or runner: polls, reports."
+    "--role",
+    type=click.Choice(["admin", "operator", "viewer", "runner"]),
+    default="admin",
+    help="admin (the default); operator: all but keys and polling; viewer: reads; runner: polls and reports.",
 )
 only_group_option = click.option(
     "--worker-group", metavar="NAME", help="The only worker group that a runner's key may work for."

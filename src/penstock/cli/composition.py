@@ -21,6 +21,11 @@ class ServiceOptions:
     store: str | None = None
     is_run: bool = False
     has_runner: bool = True
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    is_insecure: bool = False
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
 
 
 class Service(Protocol):
@@ -28,6 +33,11 @@ class Service(Protocol):
 
     endpoint: str
     credentials: Credentials
+    is_self_signed: bool
+    """Whether it serves HTTPS with a certificate that no authority has signed."""
+
+    metrics_url: str | None
+    """Where its metrics are, if it serves them."""
 
     def start_runner(self, pipeline_id: str, groups: list[str]) -> None:
         """Start a task runner for worker groups of one pipeline, beside the one for the service's own tasks."""
@@ -44,6 +54,30 @@ StartService = Callable[[ServiceOptions], Service]
 
 class ServiceNotStarted(Exception):
     """A service could not be started; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class BackupOptions:
+    """Which file holds a backup, and of what or for what."""
+
+    file: Path
+    data_dir: Path
+    store: str | None = None
+    with_key: bool = False
+    with_logs: bool = False
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """What is done to a store as a whole; each gives sentences to print, or raises MaintenanceRefused."""
+
+    backup: Callable[[BackupOptions], list[str]]
+    restore: Callable[[BackupOptions], list[str]]
+    rotate_master_key: Callable[[str | None, Path], list[str]]
+
+
+class MaintenanceRefused(Exception):
+    """It cannot be done; the text says why and what to do."""
 
 
 @dataclass(frozen=True)

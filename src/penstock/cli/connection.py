@@ -62,6 +62,9 @@ def connected(endpoint: str | None, data_dir: Path | None) -> Iterator[Service]:
         fail(str(error))
     except ServiceError as error:
         fail(NO_DEFINITION if error.message.startswith(EMPTY) else error.message or str(error))
+    finally:
+        service.client.close()
+        service.own.close()
 
 
 def all_pipelines(service: Service) -> list[Named]:

@@ -8,8 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.wire.client import Client
-from penstock.wire.model import load_botocore_model, load_model
+from penstock.wire.model import ServiceModel, load_botocore_model, load_model
 from penstock.wire.sigv4 import Credentials
+from penstock.wire.tls import CA_BUNDLE
 
 FILE = "credentials"
 
@@ -19,7 +20,10 @@ class NoCredentials(Exception):
 
 
 def find_credentials(data_dir: Path | None) -> Credentials:
-    """From the environment, else the file that AWS_SHARED_CREDENTIALS_FILE names, else the data directory's."""
+    """From the environment, else the file that AWS_SHARED_CREDENTIALS_FILE names, else the data directory's.
+
+    AWS_SESSION_TOKEN is not sent: a server's keys have no sessions, so it could only belong to another key.
+    """
     access_key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if access_key and secret:
         return Credentials(access_key, secret)
@@ -42,9 +46,7 @@ def read_credentials(path: Path) -> Credentials | None:
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(path.read_text(encoding="utf-8"), str(path))
-        if not parser.has_option("default", "aws_secret_access_key"):
-            return None
-        return Credentials(parser.get("default", "aws_access_key_id"), parser.get("default", "aws_secret_access_key"))
+        found = [parser.get("default", name, fallback="") for name in ("aws_access_key_id", "aws_secret_access_key")]
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -52,14 +54,22 @@ def read_credentials(path: Path) -> Credentials | None:
     except (configparser.Error, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise NoCredentials(f"{path} is no credentials file: {reason} Correct it, or move it away.") from error
+    if any(found) and not all(found):  # not none: another key, which may do more, would be taken in its place
+        missing = "aws_secret_access_key" if found[0] else "aws_access_key_id"
+        raise NoCredentials(f"The profile default of {path} lacks {missing}. Correct it, or move it away.")
+    return Credentials(*found) if all(found) else None
 
 
-def data_pipeline_client(endpoint: str, credentials: Credentials) -> Client:
-    """A client of the 19 operations."""
-    return Client(endpoint, credentials, load_botocore_model("datapipeline"))
+def data_pipeline_client(endpoint: str, credentials: Credentials, certificate: bytes | None = None) -> Client:
+    """A client of the 19 operations; with a certificate (DER) it trusts the server that has that one, and no other."""
+    return _client(endpoint, credentials, load_botocore_model("datapipeline"), certificate)
 
 
 def penstock_client(endpoint: str, credentials: Credentials) -> Client:
     """A client of our own operations."""
     model = load_model(files("penstock") / "models" / "penstock" / "2026-11-20" / "service-2.json")
-    return Client(endpoint, credentials, model)
+    return _client(endpoint, credentials, model)
+
+
+def _client(endpoint: str, credentials: Credentials, model: ServiceModel, certificate: bytes | None = None) -> Client:
+    return Client(endpoint, credentials, model, ca_bundle=os.environ.get(CA_BUNDLE), certificate=certificate)

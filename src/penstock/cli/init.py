@@ -11,10 +11,15 @@ import click
 from penstock.cli.output import fail
 
 
+def template_names() -> list[str]:
+    """The names of the templates."""
+    return sorted(entry.name for entry in (files("penstock") / "templates").iterdir() if entry.is_dir())
+
+
 def write_template(name: str, directory: Path) -> None:
     """Copy a template; nothing that exists is overwritten."""
     folder = files("penstock") / "templates"
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    names = template_names()
     if name not in names:
         fail(f"There is no template '{name}'; there are {', '.join(names)}.", 2)
     pending: list[tuple[Traversable, Path]] = [(folder / name, directory)]

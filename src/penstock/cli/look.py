@@ -52,9 +52,14 @@ def show_status(service: Service, wanted: str, as_json: bool) -> None:
         counts[entry["status"]] = counts.get(entry["status"], 0) + entry["count"]
     next_due = moment(progress["nextDueTime"]) if progress.get("nextDueTime") is not None else None
     numbers = {key: progress[key] for key in ("working", "retrying", "asking", "due")}
+    backfills = [
+        {"component": row["component"], **{key: moment(row[key]) for key in ("nextStart", "endTime")}}
+        for row in progress["backfills"]
+    ]
     if as_json:
         document = {"pipelineId": pipeline.pipeline_id, "name": pipeline.name, "state": progress["state"]}
-        print_json({**document, "counts": counts, **numbers, "nextDueTime": next_due, "fields": _without_id(fields)})
+        document |= {"counts": counts, **numbers, "nextDueTime": next_due, "backfills": backfills}
+        print_json({**document, "fields": _without_id(fields)})
         return
     health = f", health {fields['@healthStatus']}" if "@healthStatus" in fields else ""
     click.echo(f"{pipeline} is {progress['state']}{health}")
@@ -70,6 +75,10 @@ def show_status(service: Service, wanted: str, as_json: bool) -> None:
             click.echo(f"  {text} {fields[key]} UTC")
     if next_due is not None:
         click.echo(f"  next due {next_due} UTC")
+    for entry in backfills:
+        click.echo(
+            f"  backfill of {entry['component']} is at {entry['nextStart']} UTC, and goes to {entry['endTime']} UTC"
+        )
 
 
 def show_runs(service: Service, wanted: str, statuses: Sequence[str], only_failed: bool, as_json: bool) -> None:
@@ -140,20 +149,21 @@ def show_why(service: Service, identity: str, wanted: str, as_json: bool) -> Non
     if not reasons and status in FINAL:
         reasons = _ending(described(service, pipeline, identity))
     if as_json:
-        print_json({"pipelineId": pipeline.pipeline_id, "id": identity, "status": status, "reasons": reasons})
+        document = {"pipelineId": pipeline.pipeline_id, "id": identity, "status": status, "reasons": reasons}
+        print_json({**document, "alarms": answer["alarms"]})
         return
-    click.echo(f"{identity} is {status}{':' if reasons else '.'}")
-    for reason in reasons:
+    click.echo(f"{identity} is {status}{':' if reasons or answer['alarms'] else '.'}")
+    for reason in [*reasons, *answer["alarms"]]:
         click.echo("\n".join(f"  {line}" for line in reason.rstrip().splitlines()))
     if status in ("FAILED", "TIMEDOUT"):
         click.echo(f"  Its logs: penstock logs {identity} --pipeline {pipeline.pipeline_id}")
 
 
-def show_next(service: Service, wanted: str, values: Values, as_json: bool) -> None:
-    """The next interval of each component, and when it is due."""
+def show_next(service: Service, wanted: str, values: Values, count: int, as_json: bool) -> None:
+    """The next intervals of each component, and when they are due."""
     pipeline = find_pipeline(service, wanted)
     answer = service.own.call(
-        "PreviewIntervals", pipelineId=pipeline.pipeline_id, parameterValues=values_to_api(values)
+        "PreviewIntervals", pipelineId=pipeline.pipeline_id, parameterValues=values_to_api(values), count=count
     )
     state = service.own.call("DescribeProgress", pipelineId=pipeline.pipeline_id)["state"]
     components = [
@@ -162,6 +172,7 @@ def show_next(service: Service, wanted: str, values: Values, as_json: bool) -> N
             key: moment(entry[key]) if entry.get(key) is not None else None
             for key in ("firstStart", "nextStart", "nextDueTime")
         }
+        | {"upcoming": [{key: moment(value) for key, value in one.items()} for one in entry["upcoming"]]}
         for entry in answer["components"]
     ]
     if as_json:
@@ -172,10 +183,11 @@ def show_next(service: Service, wanted: str, values: Values, as_json: bool) -> N
         fail(f"{pipeline} runs on demand, so nothing is due by itself: `penstock activate` runs it once.")
     if not components:
         fail(f"{pipeline} has nothing that runs on a schedule.")
-    rows = [
-        [entry["component"], entry["nextStart"] or "none is left", entry["nextDueTime"] or "", str(entry["due"])]
-        for entry in components
-    ]
-    click.echo(table(("component", "next interval", "due at (UTC)", "due before"), rows))
+    rows = []
+    for entry in components:
+        for number, one in enumerate(entry["upcoming"] or [{"start": "none is left", "dueTime": ""}]):
+            first = [entry["component"], str(entry["due"])] if number == 0 else ["", ""]
+            rows.append([first[0], one["start"], one["dueTime"], first[1]])
+    click.echo(table(("component", "next interval", "due at (UTC)", "due by now"), rows))
     if state != "SCHEDULED":
         click.echo(f"{pipeline} is {state}: what is due runs once it is activated.", err=True)

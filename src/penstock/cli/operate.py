@@ -1,4 +1,4 @@
-"""Changing what runs on a server: `penstock rerun`, `cancel`, `mark-finished`, `activate` and `deactivate`."""
+"""Changing what runs on a server: `penstock rerun`, `cancel`, `activate`…; and trying its alarms."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from penstock.cli.output import print_json, table
 from penstock.definition.api_form import values_to_api
 from penstock.definition.model import Values
 from penstock.definition.period import parse_date_time
+
+TRYING_SECONDS = 300.0  # each target may take half a minute
 
 
 def set_status(service: Service, identities: tuple[str, ...], wanted: str, status: str, as_json: bool) -> None:
@@ -29,11 +31,16 @@ def set_status(service: Service, identities: tuple[str, ...], wanted: str, statu
 
 
 def start_of(text: str | None) -> datetime | None:
-    """The time of `--start`; raises click's error for what is none."""
+    """The time of `--start`, if it is given."""
+    return time_of(text, "--start") if text is not None else None
+
+
+def time_of(text: str, option: str) -> datetime:
+    """The time that an option gives; raises click's error for what is none."""
     try:
-        return parse_date_time(text) if text is not None else None
+        return parse_date_time(text)
     except ValueError as error:
-        raise click.BadParameter(f"'{text}' is no time: {error}.", param_hint="--start") from None
+        raise click.BadParameter(f"'{text}' is no time: {error}.", param_hint=option) from None
 
 
 def activate(service: Service, wanted: str, start: datetime | None, values: Values, as_json: bool) -> None:
@@ -58,3 +65,21 @@ def _print_state(service: Service, pipeline: Named, as_json: bool) -> None:
         print_json({"pipelineId": pipeline.pipeline_id, "name": pipeline.name, "state": state})
         return
     click.echo(f"{pipeline} is {state}.")
+
+
+def send_test_alarm(service: Service, topic: str, as_json: bool) -> None:
+    """Try every target of a topic; ends the command with 1 where the alarm has reached nobody, or not all."""
+    targets = service.own.call("SendTestAlarm", _timeout=TRYING_SECONDS, topicArn=topic)["targets"]
+    if as_json:
+        print_json({"topicArn": topic, "targets": targets})
+    elif targets:
+        rows = [(t["name"], "delivered" if t["isDelivered"] else f"not delivered: {t['problem']}") for t in targets]
+        click.echo(table(("target", "result"), rows))
+    else:
+        click.echo(
+            f'Alarms of {topic} go to the event log only: the server\'s settings have neither [alarms."{topic}"]'
+            " nor [sns].",
+            err=True,
+        )
+    if not targets or not all(target["isDelivered"] for target in targets):
+        raise SystemExit(1)

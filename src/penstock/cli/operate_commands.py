@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.cli.backfill import backfill
+from penstock.cli.completion import complete_pipelines
 from penstock.cli.options import data_dir_option, endpoint_option, json_option, parameter_option, values_option
 from penstock.cli.output import fail
+from penstock.cli.versions import versions
 from penstock.definition.problems import DefinitionRefused
 
 if TYPE_CHECKING:
@@ -18,9 +21,14 @@ STATUSES = (
     *("WAITING_ON_DEPENDENCIES", "WAITING_FOR_RUNNER", "CREATING", "RUNNING", "SHUTTING_DOWN"),
     *("FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT", "SKIPPED"),
 )
-pipeline_argument = click.argument("pipeline")
+LOGS = ("Activity.log", "StdOutput", "StdError")
+pipeline_argument = click.argument("pipeline", shell_complete=complete_pipelines)
 pipeline_option = click.option(
-    "--pipeline", required=True, metavar="PIPELINE", help="The pipeline's id, or its name if no other has it."
+    "--pipeline",
+    required=True,
+    metavar="PIPELINE",
+    help="The pipeline's id, or its name if no other has it.",
+    shell_complete=complete_pipelines,
 )
 instances_argument = click.argument("instances", metavar="INSTANCE...", nargs=-1, required=True)
 
@@ -85,27 +93,55 @@ def runs(
         show_runs(service, pipeline, statuses, only_failed, as_json)
 
 
-@click.command("logs", short_help="Print the logs of an instance or attempt.")
-@click.argument("identity", metavar="INSTANCE|ATTEMPT")
-@pipeline_option
-@click.option("-f", "--follow", is_flag=True, hidden=True)
+@click.command("logs", short_help="Print the logs of a pipeline, or of instances.")
+@click.argument("given", metavar="PIPELINE|INSTANCE...", nargs=-1, required=True)
+@click.option("--pipeline", metavar="PIPELINE", help="The pipeline of the instances, if no argument names it.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until the attempts that run have ended.")
+@click.option("--attempt", type=click.IntRange(1), metavar="N", help="The attempt of that number, not the last one.")
+@click.option("--activity", "names", flag_value="Activity.log", multiple=True, help="Print Activity.log.")
+@click.option("--stdout", "names", flag_value="StdOutput", multiple=True, help="Print StdOutput.")
+@click.option("--stderr", "names", flag_value="StdError", multiple=True, help="Print StdError.")
 @json_option
 @endpoint_option
 @data_dir_option
 def logs(
-    identity: str, pipeline: str, follow: bool, as_json: bool, endpoint: str | None, data_dir: Path | None
+    given: tuple[str, ...],
+    pipeline: str | None,
+    follow: bool,
+    attempt: int | None,
+    names: tuple[str, ...],
+    as_json: bool,
+    endpoint: str | None,
+    data_dir: Path | None,
 ) -> None:
-    """Print the logs of an attempt, or of an instance's last one, if they lie in the data directory.
+    """Print the logs of all instances of PIPELINE that were tried, or of some: of the last attempt of each.
 
-    Where the task runner worked on another machine, the place is named that it sends them to.
+    An attempt can be named in the place of an instance. Without one of --activity, --stdout and --stderr all three
+    are printed. With -f a PIPELINE stands for what runs now and what begins meanwhile, and --json prints a line for
+    each piece.
     """
     from penstock.cli.connection import connected
-    from penstock.cli.logs import show_logs
+    from penstock.cli.logs import find_wanted, follow_logs, show_logs
 
-    if follow:
-        fail("Following logs with -f is not built yet; `penstock logs` without it prints what there is by now.")
     with connected(endpoint, data_dir) as service:
-        show_logs(service, identity, pipeline, as_json)
+        wanted = find_wanted(service, given, pipeline, attempt, names or LOGS, as_json)
+        if follow:
+            follow_logs(service, wanted)
+        else:
+            show_logs(service, wanted)
+
+
+@click.command("runners", short_help="List the task runners of a server.")
+@json_option
+@endpoint_option
+@data_dir_option
+def runners(as_json: bool, endpoint: str | None, data_dir: Path | None) -> None:
+    """List the task runners that polled or reported within the last day, and the tasks that they hold now."""
+    from penstock.cli.connection import connected
+    from penstock.cli.runners import show_runners
+
+    with connected(endpoint, data_dir) as service:
+        show_runners(service, as_json)
 
 
 @click.command("why", short_help="Say why an instance does not run.")
@@ -223,6 +259,7 @@ def deactivate(
 
 @click.command("next", short_help="Say what is due next.")
 @pipeline_argument
+@click.option("--count", default=1, type=click.IntRange(1, 100), help="How many intervals of each component (1).")
 @parameter_option
 @values_option
 @json_option
@@ -230,23 +267,50 @@ def deactivate(
 @data_dir_option
 def upcoming(
     pipeline: str,
+    count: int,
     parameters: tuple[str, ...],
     parameter_values: Path | None,
     as_json: bool,
     endpoint: str | None,
     data_dir: Path | None,
 ) -> None:
-    """Say for each component of PIPELINE which interval comes next, when it is due, and how many were due before.
+    """Say for each component of PIPELINE which interval comes next, when it is due, and how many are due by now.
 
-    It goes by the latest definition; values that were given when it was activated are to be given here again.
+    Of an active pipeline these are the ones that come. Of another one, or with other values, it says how it would be if
+    the latest definition were activated now. Without values those of the last activation are taken.
     """
     from penstock.cli.connection import connected
     from penstock.cli.look import show_next
 
     values = _given(parameters, parameter_values)
     with connected(endpoint, data_dir) as service:
-        show_next(service, pipeline, values, as_json)
+        show_next(service, pipeline, values, count, as_json)
 
 
-COMMANDS = (pipelines, status, runs, logs, why, rerun, cancel, mark_finished, activate, deactivate, upcoming)
+@click.group("alarms", short_help="Try where alarms go.")
+def alarms() -> None:
+    """Try where alarms go."""
+
+
+@alarms.command("test", short_help="Send a test alarm.")
+@click.argument("topic_arn")
+@json_option
+@endpoint_option
+@data_dir_option
+def test_alarm(topic_arn: str, as_json: bool, endpoint: str | None, data_dir: Path | None) -> None:
+    """Have the server send a test message to every target of TOPIC_ARN, and say how it went.
+
+    The key must be of the role operator or admin. The exit status is 1 if a target did not take it, or there is none.
+    """
+    from penstock.cli.connection import connected
+    from penstock.cli.operate import send_test_alarm
+
+    with connected(endpoint, data_dir) as service:
+        send_test_alarm(service, topic_arn, as_json)
+
+
+COMMANDS = (
+    *(pipelines, status, runs, logs, runners, why, rerun, cancel, mark_finished, activate, deactivate, upcoming),
+    *(backfill, versions, alarms),
+)
 """All of them."""

@@ -13,6 +13,12 @@ data_dir_option = click.option(
     metavar="DIR",
     help="Where everything is kept ($PENSTOCK_DATA_DIR, else ./.penstock).",
 )
+store_option = click.option(
+    "--store",
+    envvar="PENSTOCK_STORE",
+    metavar="URL",
+    help="postgresql://… for the store ($PENSTOCK_STORE, else SQLite in the data directory).",
+)
 config_option = click.option("--config", type=PATH, metavar="FILE", help="Settings: a penstock.toml.")
 parameter_option = click.option(
     "--parameter", "parameters", multiple=True, metavar="KEY=VALUE", help="A parameter's value; repeat it for a list."

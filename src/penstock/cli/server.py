@@ -33,7 +33,13 @@ def _tell(options: ServiceOptions, service: Service) -> None:
     click.echo(f"Penstock serves {service.endpoint} from {options.data_dir.absolute()}. Ctrl-C ends it.")
     click.echo("For boto3, aws-cli and task runners:\n")
     click.echo(f"    export AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(credentials))}")
+    if options.tls_cert is not None and service.is_self_signed:
+        click.echo(f"    export AWS_CA_BUNDLE={shlex.quote(str(options.tls_cert.absolute()))}")
     click.echo(f"    export AWS_ENDPOINT_URL_DATA_PIPELINE={service.endpoint}\n")
+    if service.metrics_url is not None:
+        click.echo(f"Metrics for Prometheus: {service.metrics_url}\n")
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        click.echo("AWS_SESSION_TOKEN is set in this environment, and keys here have no sessions: unset it.\n")
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         click.echo(
             "AWS_ACCESS_KEY_ID is set in this environment and wins over the file: unset it, or let the server know"

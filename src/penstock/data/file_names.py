@@ -24,3 +24,22 @@ def file_name(identity: str) -> str:
 def log_folder(data_dir: Path, pipeline_id: str, component: str, instance: str, attempt: str) -> Path:
     """The folder of an attempt's logs in a data directory, in the service's own layout."""
     return data_dir.joinpath("logs", *(file_name(part) for part in (pipeline_id, component, instance, attempt)))
+
+
+def log_uri(pipeline_log_uri: str | None, pipeline_id: str, component: str, instance: str, attempt: str) -> str | None:
+    """`<pipelineLogUri>/<pipelineId>/<Component>/<instance id>/<attempt id>`, as the service keeps them (recorded).
+
+    Ids are made names, as in the data directory: a slash in one must not make a folder more.
+    """
+    if not pipeline_log_uri:
+        return None
+    names = "/".join(file_name(part) for part in (pipeline_id, component, instance, attempt))
+    return f"{pipeline_log_uri.rstrip('/')}/{names}"
+
+
+def task_mark(task_id: str) -> str:
+    """The name of the file in an attempt's log folder by which its task runner shows that it works there.
+
+    A service that sees the file shares the folder. Whoever knows a task's id holds the task, so the name is a hash.
+    """
+    return f".task-{hashlib.sha256(task_id.encode('utf-8', 'replace')).hexdigest()[:32]}"

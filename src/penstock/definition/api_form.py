@@ -41,11 +41,11 @@ def definition_from_api(
 
 def object_from_api(entry: Mapping[str, Any]) -> PipelineObject:
     """Read one PipelineObject."""
-    fields: dict[str, tuple[FieldValue, ...]] = {}
+    fields: dict[str, list[FieldValue]] = {}
     for field in entry["fields"]:
         value: FieldValue = Ref(field["refValue"]) if "refValue" in field else field.get("stringValue", "")
-        fields[field["key"]] = (*fields.get(field["key"], ()), value)
-    return PipelineObject(entry["id"], entry["name"], fields)
+        fields.setdefault(field["key"], []).append(value)
+    return PipelineObject(entry["id"], entry["name"], {key: tuple(values) for key, values in fields.items()})
 
 
 def values_from_api(parameter_values: Iterable[Mapping[str, Any]]) -> Values:
@@ -54,10 +54,10 @@ def values_from_api(parameter_values: Iterable[Mapping[str, Any]]) -> Values:
 
 
 def _collect(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for key, value in pairs:
-        found[key] = (*found.get(key, ()), value)
-    return found
+        found.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in found.items()}
 
 
 def object_to_api(obj: PipelineObject) -> dict[str, Any]:

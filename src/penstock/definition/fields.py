@@ -85,7 +85,7 @@ def untyped_problems(resolved: Resolved, catalogue: Catalogue, obj: PipelineObje
                 obj.id,
                 key,
                 f"No type has a field {shown(key)}.",
-                closest(key, {name for cls in catalogue.types.values() for name in slots_of(cls)}),
+                closest(key, (name for cls in catalogue.types.values() for name in slots_of(cls))),
                 is_warning=True,
             )
         for value in values:

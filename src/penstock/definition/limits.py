@@ -7,14 +7,44 @@ from collections.abc import Iterator
 
 from penstock.definition.model import Definition, FieldValue, PipelineObject, Ref, is_secret, is_user_field
 from penstock.definition.problems import Problem, shown
+from penstock.expressions import expression_length
 
 LONGEST_NAME = 256  # bytes (the guide: limits)
 LONGEST_VALUE = 10_240
+MOST_OBJECTS = 5_000
+MOST_VALUES = 100_000
+MOST_IN_EXPRESSIONS = 250_000  # characters: reading that many takes about a second
 _FORBIDDEN = re.compile("[^\\t\\n\\r\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # the service model's pattern
+
+
+def oversize(definition: Definition) -> Problem | None:
+    """What is too large about a definition to be looked at any further."""
+    texts = [
+        *(value for obj in definition.objects.values() for values in obj.fields.values() for value in values),
+        *(text for p in definition.parameters.values() for texts in p.attributes.values() for text in texts),
+        *(text for values in definition.values.values() for text in values),
+    ]
+    sizes = (
+        ("objects", len(definition.objects), MOST_OBJECTS),
+        ("values", len(texts), MOST_VALUES),
+        (
+            "characters in expressions",
+            sum(expression_length(t if isinstance(t, str) else t.id) for t in texts),
+            MOST_IN_EXPRESSIONS,
+        ),
+    )
+    for what, size, most in sizes:
+        if size > most:
+            message = f"The definition has {size:,} {what}; {most:,} is the most."
+            return Problem("", "objects", message, "Make several pipelines of it.")
+    return None
 
 
 def limit_problems(definition: Definition) -> Iterator[Problem]:
     """Problems of ids, names, field names, values and parameters."""
+    too_large = oversize(definition)
+    if too_large is not None:
+        yield too_large
     for obj in definition.objects.values():
         yield from _object_problems(obj)
     for parameter in definition.parameters.values():

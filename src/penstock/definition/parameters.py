@@ -14,6 +14,7 @@ _TYPES: dict[str, Callable[[str], object]] = {
     "double": read_double,
     "aws::s3::objectkey": str,
 }
+MOST_LISTED = 50  # allowed values, in one message
 ATTRIBUTES = ("type", "description", "optional", "default", "allowedValues", "isArray", "helpText", "watermark")
 
 
@@ -59,7 +60,9 @@ def parameter_problems(definition: Definition, given: Values, *, complete: bool)
 
 
 def _value_problems(parameter: ParameterObject, kind: str, values: tuple[str, ...]) -> Iterator[Problem]:
-    allowed = parameter.attributes.get("allowedValues")
+    allowed = parameter.attributes.get("allowedValues", ())
+    known = set(allowed)
+    listed = ", ".join(allowed[:MOST_LISTED]) + (", …" if len(allowed) > MOST_LISTED else "")
     if len(values) > 1 and (parameter.attribute("isArray") or "").lower() != "true":
         yield Problem(
             parameter.id,
@@ -70,10 +73,10 @@ def _value_problems(parameter: ParameterObject, kind: str, values: tuple[str, ..
     for value in values:
         seen = shown_of(parameter.id, value)
         kept = "" if is_secret(parameter.id) else value
-        if allowed and value not in allowed:
+        if allowed and value not in known:
             remedy = "It is none of the allowed values."
             if not is_secret(parameter.id):
-                remedy = f"Allowed values: {', '.join(allowed)}."
+                remedy = f"Allowed values: {listed}."
             yield Problem(parameter.id, "values", f"'{parameter.id}' is {seen}.", remedy, kept)
         try:
             _TYPES.get(kind, str)(value)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from difflib import get_close_matches
+from heapq import nlargest
+from itertools import pairwise
 
 LONGEST_SHOWN = 80
+MOST_SUGGESTED = 100  # comparing names costs more than all else; who has more wrong ones sees what is wrong with them
+MOST_COMPARED = 20  # names, for one suggestion
+_suggestions: ContextVar[list[int] | None] = ContextVar("suggestions", default=None)
 MASK = "*****"
 
 
@@ -58,7 +65,35 @@ def _escaped(letter: str) -> str:
 
 def closest(name: str, candidates: Iterable[str]) -> str:
     """`Did you mean 'x'?` when a candidate is close to the name, else nothing."""
-    name = name[:LONGEST_SHOWN]
+    left = _suggestions.get()
+    if left is not None:
+        if left[0] <= 0:
+            return ""
+        left[0] -= 1
+    name = name[:LONGEST_SHOWN].lower()
     lowered = {candidate.lower(): candidate for candidate in candidates}
-    matches = get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
+    compared = list(lowered)
+    if len(compared) > MOST_COMPARED:
+        pairs = _pairs(name)
+        compared = nlargest(MOST_COMPARED, compared, key=lambda known: len(pairs & _pairs(known)) - len(known) / 10)
+    matches = get_close_matches(name, compared, n=1, cutoff=0.6)
     return f"Did you mean '{lowered[matches[0]]}'?" if matches else ""
+
+
+def _pairs(name: str) -> set[tuple[str, str]]:
+    """The pairs of neighbours in a name, which similar names share."""
+    name = name[:LONGEST_SHOWN]
+    return set(pairwise(name))
+
+
+@contextmanager
+def few_suggestions() -> Iterator[None]:
+    """Have `closest` give up after MOST_SUGGESTED names, here and in what is called from here."""
+    if _suggestions.get() is not None:
+        yield
+        return
+    token = _suggestions.set([MOST_SUGGESTED])
+    try:
+        yield
+    finally:
+        _suggestions.reset(token)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 
 from penstock.definition.model import DEFAULT, Definition, FieldValue, PipelineObject, Ref, Values, is_secret
-from penstock.definition.problems import Problem, closest, shown_of
+from penstock.definition.problems import Problem, closest, few_suggestions, shown_of
 from penstock.definition.scope import (
     RUNTIME_NAMES,
     CircularFields,
@@ -22,6 +23,7 @@ from penstock.definition.scope import (
 from penstock.expressions import ExpressionError, NotYet, UnknownName, Value, evaluate, names, parse, to_text
 
 VERBATIM = ("type", "parent")
+MOST_FOLLOWED = 50  # objects behind a list of references, in the search for the name that nothing has
 MOMENTS = (datetime(2013, 1, 31, tzinfo=UTC), datetime(2012, 6, 15, 13, 47, 29, tzinfo=UTC))
 """Times that run time might bring: expressions that wait for it are tried with each, and are wrong if all fail."""
 
@@ -85,11 +87,11 @@ class Resolved:
 
     def waits_for_value(self, text: str) -> bool:
         """Whether a text reads a declared parameter that has no value yet."""
-        unset = [key for key in self.definition.parameters if key not in self.values]
-        if not unset or "#{" not in text:
+        if "#{" not in text:
             return False
+        parameters, values = self.definition.parameters, self.values
         try:
-            return any(path[0] in unset for path in names(parse(text)))
+            return any(path[0] in parameters and path[0] not in values for path in names(parse(text)))
         except ExpressionError:
             return False
 
@@ -110,6 +112,11 @@ class Finding:
 
 def resolve(definition: Definition, given: Values | None = None) -> tuple[Resolved, list[Finding]]:
     """Fill in what is known; what is found are wrong expressions, those of inherited fields among them."""
+    with few_suggestions():
+        return _resolve(definition, given)
+
+
+def _resolve(definition: Definition, given: Values | None) -> tuple[Resolved, list[Finding]]:
     values = parameter_values(definition, given)
     findings: list[Finding] = []
     definition = _with_references(definition, values, findings)
@@ -240,20 +247,22 @@ def _unknown_names(resolved: Resolved, identity: str, key: str, entries: tuple[F
     return found
 
 
-def _first_unknown(resolved: Resolved, identity: str, path: tuple[str, ...]) -> tuple[str, str, set[str]] | None:
+def _first_unknown(resolved: Resolved, identity: str, path: tuple[str, ...]) -> tuple[str, str, Iterable[str]] | None:
     """The first name of a path that nothing has, the object that lacks it, and what it has; follows references."""
     holders = [identity]
     for name in path:
         if name.startswith("@") or name in RUNTIME_NAMES:
             return None
-        following: list[str] = []
+        following: dict[str, None] = {}  # lists of lists of references name the same few objects
         for holder in holders:
             fields = resolved.inherited[holder].fields
             default = resolved.inherited[DEFAULT].fields if DEFAULT in resolved.inherited else {}
-            known = {*fields, *default, *resolved.values, *resolved.definition.parameters, *RUNTIME_NAMES}
-            if name not in known:
-                return name, holder, known
+            known = (fields, default, resolved.values, resolved.definition.parameters, RUNTIME_NAMES)
+            if not any(name in names for names in known):
+                return name, holder, chain(*known)
             values = fields.get(name, default.get(name, ()))
-            following.extend(value.id for value in values if isinstance(value, Ref) and value.id in resolved.inherited)
-        holders = following
+            following.update((v.id, None) for v in values if isinstance(v, Ref) and v.id in resolved.inherited)
+            if len(following) >= MOST_FOLLOWED:
+                break
+        holders = list(following)[:MOST_FOLLOWED]
     return None

@@ -39,6 +39,9 @@ RUNTIME_NAMES = (
 """Fields that the service sets at run time though their names do not begin with @ (object_types: runtime fields)."""
 DEEPEST_PARENTS = 32
 DEEPEST_FIELDS = 32
+MOST_WORK = 10_000_000
+"""What all expressions of a definition may cost together, where a character that is made costs 1."""
+READ, EVALUATION, ITEM = 20, 200, 16  # what reading a field, an expression, and an item of a list cost besides
 
 
 def inherited(definition: Definition, obj: PipelineObject) -> PipelineObject:
@@ -127,6 +130,8 @@ class Scope:
         self.missing = missing
         self.revealed: set[str] = set()
         self.known: dict[tuple[str, str], Value] = {}
+        self.unset: set[tuple[str, str]] = set()
+        self._work = 0
         self._open: list[tuple[str, str]] = []
 
     def fields(self, key: str) -> ObjectFields:
@@ -148,15 +153,30 @@ class Scope:
         An optional parameter without a value is empty inside a longer text; a text that is one expression and needs
         it has no value: an ExpressionError caused by OptionalParameter.
         """
-        template = parse(text)
-        if template.is_constant:
+        if "#{" not in text:
             return text
+        self.worked(EVALUATION, text)
+        template = parse(text)
         try:
-            return evaluate(template, self.fields(key))
+            value = evaluate(template, self.fields(key))
         except ExpressionError as error:
             if len(template.parts) == 1 or not isinstance(error.__cause__, OptionalParameter):
                 raise
-            return evaluate(template, replace(self.fields(key), has_blanks=True))
+            value = evaluate(template, replace(self.fields(key), has_blanks=True))
+        except RecursionError:
+            if self._open:  # a field, which is named in its error
+                raise
+            raise _too_deep("", (text,)) from None
+        self.worked(_size(value), text)
+        return value
+
+    def worked(self, cost: int, text: str) -> None:
+        """Keep expressions that multiply each other's values from filling the memory."""
+        self._work += cost
+        if self._work > MOST_WORK:
+            raise ExpressionError(
+                text, 0, "The expressions of the definition make too much together.", "Use fewer, or shorter texts."
+            )
 
     def evaluate_field(self, key: str, name: str, values: tuple[FieldValue, ...]) -> tuple[FieldValue, ...]:
         """The evaluated values of one field: a list value becomes several values.
@@ -198,6 +218,12 @@ class Scope:
     def is_innermost(self, key: str, name: str) -> bool:
         """Whether this is the field that is being evaluated."""
         return bool(self._open) and self._open[-1] == (key, name)
+
+
+def _size(value: Value) -> int:
+    if isinstance(value, list):
+        return sum(ITEM + (len(item) if isinstance(item, str) else 0) for item in value)
+    return len(value) if isinstance(value, str) else 0
 
 
 def _hidden(name: str, error: ExpressionError) -> ExpressionError:
@@ -262,6 +288,7 @@ class ObjectFields(ExpressionFields):
             raise
 
     def _field(self, name: str) -> Value:
+        self.scope.worked(READ, name)
         component = self.scope.objects.get(self.entry.component)
         if name in ("@id", "id"):
             return self.key
@@ -311,6 +338,8 @@ class ObjectFields(ExpressionFields):
             return instances[0] if len(instances) == 1 else instances
         if is_secret(name) and self.scope.reveal is None:
             raise NotYet(name)
+        if (self.key, name) in self.scope.unset:
+            raise OptionalParameter(name)
         if (self.key, name) not in self.scope.known:
             self.scope.known[self.key, name] = self._evaluated(name, values)
         return self.scope.known[self.key, name]
@@ -332,5 +361,6 @@ class ObjectFields(ExpressionFields):
                     continue
                 found.extend(made if isinstance(made, list) else [made])
         if unset is not None and not found:
+            self.scope.unset.add((self.key, name))
             raise OptionalParameter(name) from unset
         return found[0] if len(found) == 1 else found

@@ -109,14 +109,15 @@ def make_timetable(
             continue
         for precondition in obj.refs("precondition"):
             users.setdefault(precondition, []).append(identity)
-        schedule = None if on_demand else _schedule_of(resolved, families, obj)
+        schedule = None if on_demand else schedule_of(resolved, families, obj)
         intervals = Intervals(activated_at, None) if schedule is None else _intervals(schedule, first_activated_at)
         is_cron = (obj.text("scheduleType") or "").lower() == CRON or families[identity] == "Resource"
         timings[identity] = Timing(intervals, not is_cron and intervals.period is not None)
     return Timetable(resolved, timings, {precondition: tuple(found) for precondition, found in users.items()})
 
 
-def _schedule_of(resolved: Resolved, families: Mapping[str, str], obj: PipelineObject) -> PipelineObject | None:
+def schedule_of(resolved: Resolved, families: Mapping[str, str], obj: PipelineObject) -> PipelineObject | None:
+    """The schedule of an object: its own, or that of the first activity that runs on it."""
     refs = obj.refs("schedule")
     if not refs and families[obj.id] == "Resource":
         for other in resolved.objects.values():
@@ -128,9 +129,12 @@ def _schedule_of(resolved: Resolved, families: Mapping[str, str], obj: PipelineO
 
 def _intervals(schedule: PipelineObject, first_activated_at: datetime) -> Intervals:
     start, end, occurrences = (schedule.text(key) for key in ("startDateTime", "endDateTime", "occurrences"))
+    period = Period.parse(schedule.text("period") or "")
+    if period.amount == 0:
+        raise ValueError("a schedule's period is longer than nothing")
     return Intervals(
         parse_date_time(start) if start is not None else first_activated_at.replace(microsecond=0),
-        Period.parse(schedule.text("period") or ""),
+        period,
         parse_date_time(end) if end else None,
         int(occurrences) if occurrences else None,
     )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 
-from penstock.definition.dependencies import component_graph, find_circles
+from penstock.definition.dependencies import component_graph, family_of, find_circles
 from penstock.definition.fields import typed_problems, untyped_problems
 from penstock.definition.limits import limit_problems
 from penstock.definition.model import DEFAULT, Definition, PipelineObject, Values
 from penstock.definition.parameters import parameter_problems
-from penstock.definition.problems import Problem, closest, shown
+from penstock.definition.period import Period
+from penstock.definition.problems import Problem, closest, few_suggestions, shown
 from penstock.definition.resolve import Finding, Resolved, resolve
 from penstock.definition.scope import DEEPEST_PARENTS
 from penstock.definition.slots import Catalogue, slots_of
+from penstock.definition.timetable import LINKS, schedule_of
 
 CASCADE_WARNING = (
     " It is recommended to set 'failureAndRerunMode'  to 'cascade' on Default object to enable cascade failure mode for"
@@ -22,6 +26,7 @@ CASCADE_WARNING = (
 LOG_WARNING = (
     "'pipelineLogUri'is missing. It is recommended to set this value on Default object for better troubleshooting."
 )
+MOST_LINKED = 50_000  # intervals of other objects within one of an object, each of which is a row
 SCHEDULED = ("Activity", "DataNode", "Resource")
 
 
@@ -47,6 +52,11 @@ def validate(
     definition: Definition, catalogue: Catalogue, given: Values | None = None, *, complete: bool = True
 ) -> Verdict:
     """Check a definition; `complete` says that every parameter must have its value now (not so at put)."""
+    with few_suggestions():
+        return _validate(definition, catalogue, given, complete=complete)
+
+
+def _validate(definition: Definition, catalogue: Catalogue, given: Values | None, *, complete: bool) -> Verdict:
     resolved, findings = resolve(definition, given)
     problems = [*definition.misread, *limit_problems(definition)]
     problems += parameter_problems(definition, given or {}, complete=complete)
@@ -73,6 +83,7 @@ def validate(
             problems.extend(untyped_problems(resolved, catalogue, obj))
     problems.extend(_circle_problems(resolved, catalogue))
     problems.extend(_schedule_problems(resolved, catalogue))
+    problems.extend(_crowd_problems(resolved, catalogue))
     problems.extend(_recommendations(resolved, catalogue))
     return Verdict(resolved, tuple(dict.fromkeys(problems)))
 
@@ -98,8 +109,9 @@ def _expression_problems(resolved: Resolved, catalogue: Catalogue, findings: lis
         own = resolved.definition.objects[obj.id].fields
         is_used = cls is not None and (finding.field in own or finding.field in slots_of(cls))
         if is_used or (cls is None and finding.is_syntax):
-            known = {*resolved.inherited[obj.id].fields, *resolved.values} if finding.unknown else set()
-            remedy = closest(finding.unknown, known) if finding.unknown not in known else ""
+            fields, unknown = resolved.inherited[obj.id].fields, finding.unknown
+            is_unknown = unknown and unknown not in fields and unknown not in resolved.values
+            remedy = closest(unknown, chain(fields, resolved.values)) if is_unknown else ""
             yield replace(finding.problem, remedy=remedy or finding.problem.remedy)
 
 
@@ -154,6 +166,38 @@ def _schedule_problems(resolved: Resolved, catalogue: Catalogue) -> Iterator[Pro
                 f"{cls.type_name()} has no schedule.",
                 "Refer to a Schedule here or on Default, or set scheduleType to ondemand on Default.",
             )
+
+
+def _crowd_problems(resolved: Resolved, catalogue: Catalogue) -> Iterator[Problem]:
+    """Periods so different that one instance would be linked with a multitude of others."""
+    if resolved.may_be_on_demand:
+        return
+    families = {identity: family_of(resolved, catalogue, identity) for identity in resolved.objects}
+    periods: dict[str, Period] = {}
+    linked: dict[str, int] = {}
+    for identity, obj in resolved.objects.items():
+        schedule = schedule_of(resolved, families, obj) if families[identity] in SCHEDULED else None
+        with suppress(ValueError):
+            period = Period.parse(schedule.text("period") or "") if schedule is not None else None
+            if period is not None and period.amount:
+                periods[identity] = period
+    links = [
+        (identity, key, other)
+        for identity in periods
+        for key in LINKS
+        for other in resolved.objects[identity].refs(key)
+        if other in periods
+    ]
+    for identity, key, other in links:
+        shorter, longer = sorted((identity, other), key=lambda one: periods[one].length())
+        before = linked.get(longer, 0)
+        linked[longer] = before + periods[longer].length() // periods[shorter].length()
+        if before <= MOST_LINKED < linked[longer]:
+            message = (
+                f"One interval of '{longer}' ({periods[longer]}) is linked with {linked[longer]:,} of others, among"
+                f" them '{shorter}' ({periods[shorter]});"
+            )
+            yield Problem(resolved.owner(identity, key), key, message, f"{MOST_LINKED:,} is the most.", other)
 
 
 def _served_resources(resolved: Resolved, catalogue: Catalogue) -> Iterator[str]:

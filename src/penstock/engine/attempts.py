@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from penstock.clock import from_ms, to_field
-from penstock.engine.dependencies import consumers
+from penstock.engine.dependencies import consumers, unmeet
 from penstock.engine.materialise import place_of
 from penstock.engine.plan import SYSTEM_GROUP, Component, Plan, resource_group
 from penstock.engine.status import earliest, move
@@ -15,6 +15,7 @@ from penstock.engine.turn import Turn, new_token
 from penstock.store.rows import Attempt, Instance, read
 
 MOST_DELIVERIES = 5
+SERVICE_ENDED = "The service that hosted the resource has ended."
 
 
 @dataclass(frozen=True)
@@ -24,19 +25,26 @@ class Failure:
     error_id: str
     message: str
     stack_trace: str | None = None
+    is_tried_at_once: bool = False
 
 
 def queue(
-    turn: Turn, instance: Instance, component: Component, *, verb: str = "queue", after: Attempt | None = None
+    turn: Turn,
+    instance: Instance,
+    component: Component,
+    *,
+    verb: str = "queue",
+    after: Attempt | None = None,
+    delay: int = 0,
 ) -> None:
-    """Make the next attempt; where it is another try `after` a failed one, task runners have it after the delay."""
+    """Make the next attempt, or another try `after` a failed one; task runners have it after the delay in ms."""
     plan = turn.plan(instance)
     number = instance.attempt_count + 1
     moved = move(turn.tx, instance, verb, turn.now, attempt_count=number)
     if moved is None:
         return
     group = worker_group(plan, component, instance)
-    available_at = turn.now + (component.retry_delay if after else 0)
+    available_at = turn.now + delay
     expires_at = after.expires_at if after else turn.after(component.precondition_timeout)
     turn.tx.execute(
         "insert_attempt",
@@ -71,13 +79,14 @@ def worker_group(plan: Plan, component: Component, instance: Instance) -> str:
 def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance] | None:
     """Give an attempt to a task runner as a lease; None when somebody else was first, or it was paused meanwhile."""
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-    if instance is None or turn.is_paused(instance):
+    if instance is None or turn.paused(instance) is not None:
         return None
     component = turn.component(instance)
     lease_until = turn.in_seconds(turn.settings.acknowledge_within)
     limit = None
     if component is not None:
-        limit = component.init_timeout if component.family == "Resource" else component.attempt_timeout
+        started_within = component.init_timeout or component.terminate_after
+        limit = started_within if component.family == "Resource" else component.attempt_timeout
     ends_at = turn.after(limit)
     taken = move(
         turn.tx,
@@ -93,6 +102,7 @@ def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance
     )
     if taken is None:
         return None
+    turn.attempts["RUNNING"] += 1
     turn.due(taken.due_at)
     if instance.family != "Resource":
         instance = move(turn.tx, instance, "take", turn.now) or instance
@@ -125,7 +135,9 @@ def report(turn: Turn, attempt: Attempt, fields: Mapping[str, str]) -> bool:
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
     component = turn.component(instance) if instance else None
     lease_until = turn.after(component.report_timeout) if component else None
-    if lease_until is None:
+    if attempt.worker_group == SYSTEM_GROUP:  # whatever it says: another server must see that this one has ended
+        lease_until = earliest(lease_until, turn.in_seconds(turn.settings.system_lease))
+    elif lease_until is None:
         lease_until = turn.in_seconds(turn.settings.lease)
     kept = {**json.loads(attempt.fields), **fields}
     done = turn.tx.execute(
@@ -144,6 +156,7 @@ def finished(turn: Turn, attempt: Attempt) -> None:
     """The work is done: the attempt and its instance have finished."""
     if move(turn.tx, attempt, "finish", turn.now) is None:
         return
+    turn.attempts["FINISHED"] += 1
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
     moved = move(turn.tx, instance, "finish", turn.now) if instance else None
     if moved is not None:
@@ -181,18 +194,22 @@ def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry
         "error_stack_trace": failure.stack_trace.replace("\0", "") if failure.stack_trace else None,
     }
     detail = (errors["error_message"] or "")[:1000]
-    if move(turn.tx, attempt, verb, turn.now, detail=detail, **errors) is None:
+    ended = move(turn.tx, attempt, verb, turn.now, detail=detail, **errors)
+    if ended is None:
         return
+    turn.attempts[ended.status] += 1
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
     component = turn.component(instance) if instance else None
     if instance is None:
         return
     if component is not None and may_retry and instance.tries_left > 0 and instance.status != "SHUTTING_DOWN":
         if instance.family == "Resource":
+            dismiss_runner(turn, instance)
             lose_tasks(turn, instance)
         counted = replace(instance, tries_left=instance.tries_left - 1)
         again = "create" if instance.family == "Resource" else "retry"
-        queue(turn, counted, component, verb=again, after=attempt)
+        delay = 0 if failure.is_tried_at_once else component.retry_delay
+        queue(turn, counted, component, verb=again, after=attempt, delay=delay)
         return
     if instance.family == "Resource" and instance.status == "SHUTTING_DOWN":
         errors, ending = {}, "finish"  # it has done its work, however its end went
@@ -203,8 +220,28 @@ def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry
         turn.ended.append(moved)
 
 
+def lost(turn: Turn, attempt: Attempt) -> None:
+    """The service process that held one of the service's own tasks has ended: another one has it without a pause.
+
+    A precondition is asked again, which is no failure, unless it ends one process after the other.
+    """
+    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+    if instance is not None and instance.family == "Resource":
+        failed(turn, attempt, Failure("ServiceRestarted", SERVICE_ENDED, is_tried_at_once=True))
+    else:
+        hand_back(turn, replace(attempt, acknowledged=0))
+
+
+def dismiss_runner(turn: Turn, resource: Instance) -> None:
+    """A resource's task runner has nothing more to do: its key is gone, and its poll ends now."""
+    group = resource_group(resource.pipeline_id, resource.instance_id)
+    turn.tx.execute("delete_keys_of_group", pipeline_id=resource.pipeline_id, worker_group=group)
+    turn.wake(group)
+
+
 def lose_tasks(turn: Turn, resource: Instance) -> None:
     """A resource is started again: what ran on it counts as failed and is tried again."""
+    unmeet(turn, resource, "resource")
     for consumer, kind in consumers(turn, resource):
         row = turn.tx.one("active_attempt", pipeline_id=resource.pipeline_id, instance_id=consumer)
         if kind == "resource" and row is not None and row["status"] == "RUNNING":
@@ -215,4 +252,4 @@ def cancel_active(turn: Turn, instance: Instance) -> None:
     """End the attempt of an instance that is being cancelled; its runner hears of it when it reports."""
     row = turn.tx.one("active_attempt", pipeline_id=instance.pipeline_id, instance_id=instance.instance_id)
     if row is not None:
-        move(turn.tx, read(Attempt, row), "cancel", turn.now)
+        turn.attempts["CANCELED"] += move(turn.tx, read(Attempt, row), "cancel", turn.now) is not None

@@ -15,6 +15,19 @@ def is_met(kind: str, producer: Instance) -> bool:
     return producer.status in ("FINISHED", "SKIPPED")
 
 
+def is_met_by(turn: Turn, pipeline_id: str, kind: str, producer: Instance | None, component: str, start: int) -> bool:
+    """The same for a producer by component and start; one that retention has deleted counts as done."""
+    if producer is not None:
+        return is_met(kind, producer)
+    return kind != "resource" and is_deleted(turn, pipeline_id, component, start)
+
+
+def is_deleted(turn: Turn, pipeline_id: str, component: str, start: int) -> bool:
+    """Whether a component's instance of this start, which is not there, was deleted by retention."""
+    row = turn.tx.one("component_by_id", pipeline_id=pipeline_id, component=component)
+    return row is not None and row["deleted_before"] is not None and start < row["deleted_before"]
+
+
 def unmet(turn: Turn, instance: Instance) -> list[Dependency]:
     """What an instance still waits for."""
     rows = turn.tx.all("unmet_dependencies", pipeline_id=instance.pipeline_id, consumer=instance.instance_id)

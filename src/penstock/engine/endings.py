@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from penstock.engine import actions, attempts
 from penstock.engine.dependencies import all_of, consumers, meet, producer_of, unmeet
-from penstock.engine.plan import resource_group
 from penstock.engine.status import ENDED, UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Instance
@@ -30,9 +29,7 @@ def ended(turn: Turn, instance: Instance) -> None:
         if instance.family == "Resource":
             _cancel_tasks(turn, instance)
     if instance.family == "Resource":
-        group = resource_group(instance.pipeline_id, instance.instance_id)
-        turn.tx.execute("delete_keys_of_group", pipeline_id=instance.pipeline_id, worker_group=group)
-        turn.wake(group)
+        attempts.dismiss_runner(turn, instance)
     if instance.was_deactivated:
         turn.perhaps_over.add(instance.pipeline_id)
         return
@@ -86,16 +83,21 @@ def _cancel_tasks(turn: Turn, resource: Instance) -> None:
 
 
 def _set_health(turn: Turn, instance: Instance) -> None:
-    """HEALTHY after FINISHED, ERROR after FAILED, TIMEDOUT or CANCELED (the guide: interpreting health status)."""
-    if instance.status in ("FINISHED", "FAILED", "TIMEDOUT", "CANCELED"):
+    """HEALTHY after FINISHED, ERROR after FAILED, TIMEDOUT or CANCELED (the guide: interpreting health status).
+
+    An object is in ERROR, too, when one of its preconditions has failed.
+    """
+    if instance.status not in ("FINISHED", "FAILED", "TIMEDOUT", "CANCELED"):
+        return
+    for component in {instance.component, *([instance.node] if instance.status == "FAILED" and instance.node else ())}:
         turn.tx.execute(
             "set_health",
             pipeline_id=instance.pipeline_id,
-            component=instance.component,
+            component=component,
             health="HEALTHY" if instance.status == "FINISHED" else "ERROR",
             instance_id=instance.instance_id,
             at=turn.now,
-            scheduled_start=instance.scheduled_start,
+            completed=instance.scheduled_start if component == instance.component else None,
         )
 
 

@@ -6,14 +6,20 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
 
 from penstock.clock import Clock, to_ms
 from penstock.definition.slots import Catalogue
-from penstock.engine import actions, lateness, materialise, timeouts
+from penstock.engine import lateness, materialise, timeouts
+from penstock.engine.alarm_targets import TargetsOf, nowhere
+from penstock.engine.measures import Measures
 from penstock.engine.plan import Plans
+from penstock.engine.retention import Retention
 from penstock.engine.settle import settle
 from penstock.engine.status import earliest
 from penstock.engine.turn import Turn
+from penstock.log_lines import about
 from penstock.settings import Settings
 from penstock.store.database import Store
 from penstock.store.secrets import Secrets
@@ -35,6 +41,7 @@ class Engine:
         settings: Settings,
         secrets: Secrets,
         owner: str = "",
+        data_dir: Path | None = None,
     ) -> None:
         self.store = store
         self.catalogue = catalogue
@@ -44,6 +51,10 @@ class Engine:
         self.owner = owner
         self.plans = Plans(catalogue, settings.engine)
         self.on_wake: Callable[[set[str]], None] = lambda groups: None
+        self.on_alarm: Callable[[], None] = lambda: None
+        self.targets_of: TargetsOf = nowhere
+        self.measures = Measures()
+        self.retention = Retention(self, data_dir)
         self._condition = threading.Condition()
         self._next_due: int | None = None
         self._seen = 0
@@ -52,11 +63,12 @@ class Engine:
     @contextmanager
     def turn(self, pipeline_id: str | None = None) -> Iterator[Turn]:
         """A transaction with its follow-ups; give the pipeline that it is about, so that others wait for it."""
+        began = perf_counter()
         try:
             with self.store.transaction() as tx:
                 if pipeline_id is not None:
                     tx.one("pipeline_for_update", pipeline_id=pipeline_id)
-                turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine)
+                turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine, self.targets_of)
                 try:
                     yield turn
                     settle(turn)
@@ -66,8 +78,11 @@ class Engine:
         except BaseException:
             self.plans.forget(pipeline_id)  # the commit itself may have failed
             raise
+        self.measures.turn(perf_counter() - began, turn.attempts)
         if turn.woken:
             self.on_wake(turn.woken)
+        if turn.has_alarms:
+            self.on_alarm()
         self._nudge(turn.next_due)
 
     @contextmanager
@@ -95,9 +110,9 @@ class Engine:
                 try:
                     self._do_due(pipeline_id)
                 except Exception:
-                    LOG.exception("What was due in the pipeline %s failed", pipeline_id)
+                    LOG.exception("What was due in the pipeline %s failed", pipeline_id, extra=about(pipeline_id))
                     failed.add(pipeline_id)
-        upcoming = self._look_ahead()
+        upcoming = earliest(self._look_ahead(), self.retention.go_on(to_ms(self.clock.now())))
         if failed:
             retry = to_ms(self.clock.now()) + AFTER_FAILURE
             return retry if upcoming is None else max(retry, upcoming)
@@ -110,7 +125,7 @@ class Engine:
 
     def _do_due(self, pipeline_id: str) -> None:
         with self.turn(pipeline_id) as turn:
-            for duty in (materialise.advance_due, timeouts.end_due, lateness.fire_late, actions.deliver_due):
+            for duty in (materialise.advance_due, timeouts.end_due, lateness.fire_late):
                 duty(turn, pipeline_id)
 
     def _look_ahead(self) -> int | None:
@@ -122,9 +137,9 @@ class Engine:
             }
             moments = [
                 tx.one("next_component_due", owner=self.owner),
+                tx.one("next_backfill_due", owner=self.owner),
                 tx.one("next_late", owner=self.owner),
                 tx.one("next_attempt_due", owner=self.owner, now=now),
-                tx.one("next_alarm_due", owner=self.owner),
             ]
         self._seen = now
         if woken:
@@ -137,6 +152,8 @@ class Engine:
             with self._condition:
                 if self._stopped:
                     return
+                if self._next_due is not None:
+                    self.measures.lag = max(0.0, (to_ms(self.clock.now()) - self._next_due) / 1000)
                 self._next_due = None
             try:
                 upcoming = self.run_due()

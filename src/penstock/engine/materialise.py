@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.clock import from_ms, ms_to_field, to_ms
-from penstock.engine.dependencies import consumers_at, is_met
+from penstock.engine.dependencies import is_deleted, is_met_by
 from penstock.engine.plan import Component, Plan
 from penstock.engine.skipping import MOST_SKIPPED_AT_ONCE, is_skipped, skip
 from penstock.engine.turn import Turn
 from penstock.store.rows import Activation, ComponentState, read
 
+MOST_SERVED_BEFORE = 1000  # instances that are due before the first interval of their resource
+MOST_DEPENDENCIES_AT_ONCE = 5000  # in one transaction, of all components
 MOST_AT_ONCE = 50  # instances of a component in one transaction
 
 
@@ -32,7 +34,7 @@ def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
     if state.paused:
         _set_cursor(turn, pipeline_id, component_id, state.next_index, from_ms(state.next_start), None)
         return
-    index, made = state.next_index, 0
+    index, is_enough = state.next_index, False
     while True:
         plan = turn.plans.find(turn.tx, pipeline_id, pipeline.activation)
         component = plan.components.get(component_id)
@@ -46,13 +48,14 @@ def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
             _set_cursor(turn, pipeline_id, component_id, index, start, due)
             turn.due(due)
             return
-        if made >= MOST_AT_ONCE:
+        is_enough = is_enough or turn.dependencies > MOST_DEPENDENCIES_AT_ONCE
+        if is_enough or turn.set_going[pipeline_id, component_id] >= MOST_AT_ONCE:
             _set_cursor(turn, pipeline_id, component_id, index, start, turn.now)
             turn.due(turn.now)
             return
         if is_skipped(plan, component, start, end):
             skipped = skip(turn, plan, component, index)
-            made = MOST_AT_ONCE if skipped - index == MOST_SKIPPED_AT_ONCE else made
+            is_enough = skipped - index == MOST_SKIPPED_AT_ONCE
             index = skipped
             continue
         active = turn.tx.one("active_count", pipeline_id=pipeline_id, component=component_id)
@@ -61,7 +64,8 @@ def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
             return
         make_instance(turn, plan, component, "", start, end)
         turn.tx.execute("set_latest_run", pipeline_id=pipeline_id, component=component_id, scheduled_start=to_ms(start))
-        index, made = index + 1, made + 1
+        turn.set_going[pipeline_id, component_id] += 1
+        index += 1
 
 
 def interval_at(turn: Turn, plan: Plan, component: Component, index: int) -> tuple[Plan, datetime, datetime] | None:
@@ -102,7 +106,8 @@ def make_instance(
 ) -> None:
     """Make one instance and its preconditions' instances; a second one of an interval is never made."""
     instance_id = plan.instance_id(component.id, node, ms_to_field(to_ms(start)))
-    late_at = turn.after(component.late_after, to_ms(start))
+    timed = plan.components[node] if node else component  # a precondition is due when the object that has it is
+    late_at = turn.after(component.late_after, to_ms(end if timed.is_due_at_end else start))
     made = turn.tx.execute(
         "insert_instance",
         pipeline_id=plan.pipeline_id,
@@ -124,8 +129,17 @@ def make_instance(
     turn.due(late_at)
     add_dependencies(turn, plan, component, node, start, end)
     turn.check(plan.pipeline_id, instance_id)
-    for consumer, _ in consumers_at(turn, plan.pipeline_id, component.id, node, to_ms(start)):
-        turn.check(plan.pipeline_id, consumer)
+    named = {
+        "pipeline_id": plan.pipeline_id,
+        "producer": component.id,
+        "producer_node": node,
+        "producer_start": to_ms(start),
+    }
+    waiting = turn.tx.all("waiting_consumers", **named)
+    for kind in {row["kind"] for row in waiting if row["met"]}:  # it was deleted, and is there again
+        turn.tx.execute("unmeet_producer", **named, kind=kind)
+    for row in waiting:
+        turn.check(plan.pipeline_id, row["consumer"])
 
 
 def add_dependencies(turn: Turn, plan: Plan, component: Component, node: str, start: datetime, end: datetime) -> None:
@@ -144,8 +158,17 @@ def add_dependencies(turn: Turn, plan: Plan, component: Component, node: str, st
         resource_start = plan.resource_start(where, start) if component.family in ("Activity", "Precondition") else None
         if resource_start is not None and where.resource is not None:
             _add_dependency(turn, plan, instance_id, "resource", where.resource, "", resource_start)
+            if is_deleted(turn, plan.pipeline_id, where.resource, to_ms(resource_start)):
+                _make_resource_again(turn, plan, plan.components[where.resource], resource_start)
             serving = plan.instance_id(where.resource, "", ms_to_field(to_ms(resource_start)))
             _add_dependency(turn, plan, serving, "served", component.id, node, start)
+
+
+def _make_resource_again(turn: Turn, plan: Plan, resource: Component, start: datetime) -> None:
+    """Something runs in an old interval whose resource retention has deleted."""
+    interval = resource.intervals.at(resource.intervals.index_at(start))
+    if interval is not None:
+        make_instance(turn, plan, resource, "", *interval)
 
 
 def place_of(plan: Plan, component: Component, node: str) -> Component:
@@ -173,7 +196,9 @@ def _add_served(turn: Turn, plan: Plan, resource: Component, instance_id: str, s
             _add_dependency(turn, plan, instance_id, "served", name, "", served.intervals.start)
             continue
         is_first = resource.intervals.at(0) == (start, end)
-        index = 0 if is_first else served.intervals.first_from(start)
+        index = served.intervals.first_from(start)
+        if is_first:  # also those before it, but no multitude: each makes its own row when it is made
+            index = max(0, index - MOST_SERVED_BEFORE)
         while (interval := served.intervals.at(index)) is not None and interval[0] < end:
             if resource.intervals.holding(interval[0]) == start:
                 _add_dependency(turn, plan, instance_id, "served", name, "", interval[0])
@@ -184,6 +209,7 @@ def _add_dependency(
     turn: Turn, plan: Plan, consumer: str, kind: str, producer: str, node: str, start: datetime
 ) -> None:
     """A row by component and scheduled start, which holds before the producer exists; met where it has ended well."""
+    turn.dependencies += 1
     existing = turn.instance_at(plan.pipeline_id, producer, node, to_ms(start))
     turn.tx.execute(
         "insert_dependency",
@@ -193,5 +219,5 @@ def _add_dependency(
         producer=producer,
         producer_node=node,
         producer_start=to_ms(start),
-        met=int(existing is not None and is_met(kind, existing)),
+        met=int(is_met_by(turn, plan.pipeline_id, kind, existing, producer, to_ms(start))),
     )

@@ -25,6 +25,7 @@ from penstock.store.rows import Activation, Instance, Pipeline, read
 SYSTEM_GROUP = "penstock:system"
 _OF_RESOURCES = "resource:"
 RESOURCE_RETRIES = 3
+SIZE_KEPT = 100_000_000  # bytes, roughly
 PLANS_KEPT = 500  # each task that ends needs its plan, which takes milliseconds to make and about 5 KiB a component
 
 
@@ -68,6 +69,7 @@ class Component:
     precondition_timeout: Period | None = None
     init_timeout: Period | None = None
     terminate_after: Period | None = None
+    ends_with_a_failed_task: bool = False
     on_fail: tuple[str, ...] = ()
     on_success: tuple[str, ...] = ()
     on_late: tuple[str, ...] = ()
@@ -115,12 +117,17 @@ def make_plan(
     classes = {identity: catalogue.find(obj.text("type")) for identity, obj in objects.items()}
     families = {identity: cls.family if cls else "" for identity, cls in classes.items()}
     components: dict[str, Component] = {}
+    served: dict[str, dict[str, None]] = {}
+    for other, obj in objects.items():
+        for resource in obj.refs("runsOn") if families[other] == "Activity" else ():
+            served.setdefault(resource, {})[other] = None
     for identity, obj in objects.items():
         if families[identity] not in ("Activity", "DataNode", "Precondition", "Resource"):
             continue
         read_slot = _Reader(obj, catalogue)
         timing = timetable.timings.get(identity, once)  # a precondition has the interval of the object that has it
         default_retries = RESOURCE_RETRIES if families[identity] == "Resource" else settings.maximum_retries
+        is_retried = read_slot("actionOnResourceFailure") != "retryNone"
         retry_delay = read_slot.given("retryDelay")
         runs_on = next((ref for ref in obj.refs("runsOn") if families.get(ref) == "Resource"), None)
         components[identity] = Component(
@@ -133,16 +140,10 @@ def make_plan(
             preconditions=tuple(ref for ref in obj.refs("precondition") if families.get(ref) == "Precondition"),
             resource=runs_on if families[identity] != "Resource" else None,
             worker_group=None if runs_on else obj.text("workerGroup"),
-            serves=tuple(
-                other
-                for other in objects
-                if families[identity] == "Resource"
-                and families[other] == "Activity"
-                and identity in objects[other].refs("runsOn")
-            ),
+            serves=tuple(served.get(identity, ())) if families[identity] == "Resource" else (),
             cascades=read_slot("failureAndRerunMode") == "cascade",
             is_system_managed=bool(getattr(classes[identity], "is_system_managed", False)),
-            maximum_retries=_number(read_slot.given("maximumRetries"), default_retries),
+            maximum_retries=_number(read_slot.given("maximumRetries"), default_retries) if is_retried else 0,
             retry_delay=int(settings.retry_delay * 1000) if retry_delay is None else _milliseconds(retry_delay),
             attempt_timeout=_period(read_slot("attemptTimeout")),
             report_timeout=_period(read_slot("reportProgressTimeout")),
@@ -150,6 +151,7 @@ def make_plan(
             precondition_timeout=_period(read_slot("preconditionTimeout")),
             init_timeout=_period(read_slot("initTimeout")),
             terminate_after=_period(read_slot("terminateAfter")),
+            ends_with_a_failed_task=read_slot("actionOnTaskFailure") == "terminate",
             on_fail=obj.refs("onFail"),
             on_success=obj.refs("onSuccess"),
             on_late=obj.refs("onLateAction"),
@@ -157,9 +159,8 @@ def make_plan(
     return Plan(pipeline.pipeline_id, activation, resolved, on_demand, components, timetable)
 
 
-def unactivated_plan(pipeline: Pipeline, definition: Definition) -> Plan:
+def unactivated_plan(pipeline: Pipeline, resolved: Resolved) -> Plan:
     """A plan that shows a definition before its first activation, also one with errors; it has no components."""
-    resolved, _ = resolve(definition)
     nothing = Activation(pipeline.pipeline_id, 0, pipeline.latest_version, "{}", 0, None, 0, "")
     return Plan(pipeline.pipeline_id, nothing, resolved, resolved.is_on_demand, {}, Timetable(resolved, {}, {}))
 
@@ -208,6 +209,13 @@ def _milliseconds(value: object) -> int:
     return int(value.length().total_seconds() * 1000) if isinstance(value, Period) else 0
 
 
+def _size(plan: Plan) -> int:
+    """The memory that a plan takes, roughly: some KiB an object, and the texts that expressions made."""
+    fields = [values for obj in plan.resolved.objects.values() for values in obj.fields.values()]
+    texts = sum(len(value) for values in fields for value in values if isinstance(value, str))
+    return texts + 500 * len(fields) + 2000 * len(plan.resolved.objects)
+
+
 class Plans:
     """The plans of recent activations, kept in memory; a plan never changes."""
 
@@ -217,6 +225,7 @@ class Plans:
         self.most = most
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, int], Plan] = OrderedDict()
+        self._sizes: dict[tuple[str, int], int] = {}
 
     def find(self, tx: Transaction, pipeline_id: str, number: int) -> Plan:
         """The plan of an activation."""
@@ -234,8 +243,10 @@ class Plans:
             plan = make_plan(read(Pipeline, pipeline), activation, definition, values, self.catalogue, self.settings)
             with self._lock:
                 self._kept[pipeline_id, number] = plan
-                while len(self._kept) > self.most:
-                    self._kept.popitem(last=False)
+                self._sizes[pipeline_id, number] = _size(plan)
+                while len(self._kept) > self.most or (sum(self._sizes.values()) > SIZE_KEPT and len(self._kept) > 1):
+                    key, _ = self._kept.popitem(last=False)
+                    del self._sizes[key]
         return plan
 
     def _look_up(self, pipeline_id: str, number: int) -> Plan | None:
@@ -250,7 +261,7 @@ class Plans:
         with self._lock:
             for key in list(self._kept):
                 if pipeline_id in (None, key[0]):
-                    del self._kept[key]
+                    del self._kept[key], self._sizes[key]
 
     def of(self, tx: Transaction, instance: Instance) -> Plan:
         """The plan of the activation that an instance belongs to."""

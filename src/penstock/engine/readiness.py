@@ -42,7 +42,7 @@ def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
 def is_held(turn: Turn, instance: Instance) -> bool:
     """Whether the pipeline or the component was told to stand still."""
     is_active = turn.pipeline(instance.pipeline_id).state in ("SCHEDULED", "FINISHED")
-    return not is_active or turn.is_paused(instance)
+    return not is_active or turn.paused(instance) is not None
 
 
 def _go_on(turn: Turn, instance: Instance, component: Component) -> None:

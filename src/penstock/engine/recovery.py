@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from penstock.engine.activation import deactivate
-from penstock.engine.attempts import Failure, failed, hand_back
+from penstock.engine.attempts import SERVICE_ENDED, Failure, failed, lost
 from penstock.engine.engine import Engine
 from penstock.engine.plan import SYSTEM_GROUP
 from penstock.store.rows import Attempt, Pipeline, read_all
-
-SERVICE_ENDED = Failure("ServiceRestarted", "The service that hosted the resource has ended.")
 
 
 def recover(engine: Engine, hostname: str) -> None:
@@ -17,11 +15,7 @@ def recover(engine: Engine, hostname: str) -> None:
         rows = tx.all("running_attempts_of_host", worker_group=SYSTEM_GROUP, owner=engine.owner, hostname=hostname)
     for attempt in read_all(Attempt, rows):
         with engine.turn(attempt.pipeline_id) as turn:
-            instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-            if instance is not None and instance.family == "Resource":
-                failed(turn, attempt, SERVICE_ENDED)
-            else:
-                hand_back(turn, attempt)
+            lost(turn, attempt)
 
 
 def end_run(engine: Engine, owner: str) -> list[str]:
@@ -36,7 +30,7 @@ def end_run(engine: Engine, owner: str) -> list[str]:
         running = read_all(Attempt, tx.all("running_attempts_of_owner", owner=owner))
     for attempt in running:  # resources that are SHUTTING_DOWN: what would have told of their end is gone
         with engine.turn(attempt.pipeline_id) as turn:
-            failed(turn, attempt, SERVICE_ENDED)
+            failed(turn, attempt, Failure("ServiceRestarted", SERVICE_ENDED))
     release(engine, owner)
     return [pipeline.pipeline_id for pipeline in left]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.clock import from_ms
 from penstock.engine import attempts, endings
-from penstock.engine.dependencies import all_of, consumers, is_met, producer_of, unmeet
+from penstock.engine.dependencies import all_of, consumers, is_met_by, producer_of, unmeet
 from penstock.engine.materialise import add_dependencies
 from penstock.engine.status import HOSTING, UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
@@ -94,7 +94,16 @@ def _look_back(turn: Turn, again: Instance, dependency: Dependency) -> None:
         producer=dependency.producer,
         producer_node=dependency.producer_node,
         producer_start=dependency.producer_start,
-        met=int(producer is not None and is_met(dependency.kind, producer)),
+        met=int(
+            is_met_by(
+                turn,
+                again.pipeline_id,
+                dependency.kind,
+                producer,
+                dependency.producer,
+                dependency.producer_start,
+            )
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.engine import attempts, endings, rerun
-from penstock.engine.dependencies import meet, producer_of
+from penstock.engine.dependencies import all_of, consumers, meet, producer_of, unmeet
 from penstock.engine.plan import resource_group
 from penstock.engine.status import move
 from penstock.engine.turn import Turn
@@ -36,12 +36,15 @@ def is_ready(turn: Turn, resource: Instance) -> None:
     """A resource's own task runner has called: the resource is RUNNING, and what waits for it may go on."""
     if resource.status != "CREATING":
         return
+    row = turn.tx.one("active_attempt", pipeline_id=resource.pipeline_id, instance_id=resource.instance_id)
+    if row is None or row["status"] != "RUNNING":
+        return  # it is the task runner of an earlier attempt
     moved = move(turn.tx, resource, "start", turn.now)
     if moved is None:
         return
+    attempts.report(turn, read(Attempt, row), {})  # who has started a task runner has acknowledged the task
     component = turn.component(moved)
-    row = turn.tx.one("active_attempt", pipeline_id=moved.pipeline_id, instance_id=moved.instance_id)
-    if component is not None and row is not None:
+    if component is not None:
         ends_at = turn.after(component.terminate_after)
         turn.tx.execute("set_attempt_end", pipeline_id=moved.pipeline_id, attempt_id=row["attempt_id"], ends_at=ends_at)
         turn.due(ends_at)
@@ -67,10 +70,40 @@ def shut_down(turn: Turn, resource: Instance) -> None:
             turn.wake(resource_group(resource.pipeline_id, resource.instance_id))
         return
     if attempt is not None:
-        move(turn.tx, attempt, "cancel", turn.now)
+        turn.attempts["CANCELED"] += move(turn.tx, attempt, "cancel", turn.now) is not None
     moved = move(turn.tx, resource, "finish", turn.now)
     if moved is not None:
         turn.ended.append(moved)
+
+
+def end_after_failure(turn: Turn, instance: Instance) -> None:
+    """A task has failed for good: a resource whose actionOnTaskFailure is terminate ends with it.
+
+    Where something else runs on it, that is a failure of the resource, which is tried again like any other.
+    """
+    if instance.status != "FAILED" or instance.family == "Resource":
+        return
+    for dependency in all_of(turn, instance):
+        resource = producer_of(turn, dependency) if dependency.kind == "resource" else None
+        component = turn.component(resource) if resource is not None else None
+        if resource is None or resource.status != "RUNNING" or not component or not component.ends_with_a_failed_task:
+            continue
+        row = turn.tx.one("active_attempt", pipeline_id=resource.pipeline_id, instance_id=resource.instance_id)
+        if row is not None and _has_tasks(turn, resource):
+            message = f"{instance.instance_id} failed on it, and its actionOnTaskFailure is terminate."
+            attempts.failed(turn, read(Attempt, row), attempts.Failure("TaskFailed", message))
+        else:
+            unmeet(turn, resource, "resource")  # what becomes ready meanwhile starts it again
+            shut_down(turn, resource)
+
+
+def _has_tasks(turn: Turn, resource: Instance) -> bool:
+    """Whether tasks run on the resource or wait for its task runner."""
+    return any(
+        kind == "resource"
+        and turn.tx.one("active_attempt", pipeline_id=resource.pipeline_id, instance_id=consumer) is not None
+        for consumer, kind in consumers(turn, resource)
+    )
 
 
 def must_end(resource: Instance) -> bool:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from penstock.engine import endings, readiness
-from penstock.engine.materialise import advance
+from penstock.engine import backfill, endings, materialise, readiness, resources
 from penstock.engine.turn import Turn
 
 
 def settle(turn: Turn) -> None:
-    """Follow up ended instances first, then what may be ready, then what may be due, then pipelines."""
+    """Follow up ended instances first, then what may be due, then what may be ready, then pipelines.
+
+    The schedule goes before backfills. Both go before the checks: a resource whose last task has ended stays for the
+    one that takes its place.
+    """
     while True:
         if turn.ended:
-            endings.ended(turn, turn.ended.popleft())
+            instance = turn.ended.popleft()
+            endings.ended(turn, instance)
+            resources.end_after_failure(turn, instance)
+        elif turn.cursors:
+            cursor = turn.cursors.popleft()
+            materialise.advance(turn, *cursor)
+            backfill.advance(turn, *cursor)
         elif turn.checks:
             readiness.check(turn, *turn.checks.popleft())
-        elif turn.cursors:
-            advance(turn, *turn.cursors.popleft())
         elif turn.perhaps_over:
             endings.perhaps_over(turn, turn.perhaps_over.pop())
         else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from penstock.engine.attempts import Failure, expired, failed, hand_back
+from penstock.engine.attempts import Failure, expired, failed, hand_back, lost
+from penstock.engine.plan import SYSTEM_GROUP
 from penstock.engine.status import move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Attempt, Instance, read_all
@@ -26,8 +27,8 @@ def _end(turn: Turn, attempt: Attempt) -> None:
         return
     if attempt.ends_at is not None and attempt.ends_at <= turn.now:
         component = turn.component(instance)
-        if instance.status == "CREATING":
-            limit = component.init_timeout if component else None
+        if instance.status == "CREATING" and component is not None and component.init_timeout:
+            limit = component.init_timeout
             failure = Failure("InitTimeout", f"The resource took longer to start than its initTimeout of {limit}.")
             failed(turn, attempt, failure, verb="time out")
             return
@@ -39,16 +40,25 @@ def _end(turn: Turn, attempt: Attempt) -> None:
         failed(turn, attempt, failure, verb="time out")
     elif not attempt.acknowledged:
         hand_back(turn, attempt)
+    elif attempt.worker_group == SYSTEM_GROUP:
+        lost(turn, attempt)
     else:
         message = f"The task runner on {attempt.hostname or 'an unknown host'} has not reported for too long."
         failed(turn, attempt, Failure("TaskRunnerLost", message), verb="time out")
 
 
 def _end_resource(turn: Turn, attempt: Attempt, instance: Instance) -> None:
-    """A resource that lives longer than terminateAfter is TIMEDOUT, without another try (the guide: status codes)."""
+    """A resource that lives longer than terminateAfter is TIMEDOUT, without another try (the guide: status codes).
+
+    One that shuts down has done its work.
+    """
     message = "The resource has lived longer than its terminateAfter."
+    if instance.status == "SHUTTING_DOWN":
+        failed(turn, attempt, Failure("TerminateAfter", message), verb="time out")
+        return
     if move(turn.tx, attempt, "time out", turn.now, error_message=message) is None:
         return
+    turn.attempts["TIMEDOUT"] += 1
     moved = move(turn.tx, instance, "time out", turn.now, error_id="TerminateAfter", error_message=message)
     if moved is not None:
         turn.ended.append(moved)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from penstock.clock import from_ms, to_ms
 from penstock.definition.period import Period
+from penstock.engine.alarm_targets import TargetsOf, nowhere
 from penstock.engine.plan import Component, Plan, Plans
 from penstock.engine.status import earliest
 from penstock.settings import EngineSettings
@@ -21,19 +22,27 @@ class Turn:
     """A transaction, the moment it happens in, and its follow-ups: `settle` works them off before the commit.
 
     `ended` holds instances that have just reached a final state, `checks` instances that may be ready, `cursors`
-    components of which more instances may be due, `perhaps_over` pipelines that may be finished.
+    components of which more instances may be due, `perhaps_over` pipelines that may be finished. `set_going` counts
+    the instances of a component that its schedule and its backfills have set going, `backfilled` are the backfills'.
+    `attempts` counts attempts by the status that they were moved to, for metrics.
     """
 
     tx: Transaction
     now: int
     plans: Plans
     settings: EngineSettings
+    targets_of: TargetsOf = nowhere
     woken: set[str] = field(default_factory=set)
     next_due: int | None = None
     ended: deque[Instance] = field(default_factory=deque)
     checks: deque[tuple[str, str]] = field(default_factory=deque)
     cursors: deque[tuple[str, str]] = field(default_factory=deque)
     perhaps_over: set[str] = field(default_factory=set)
+    has_alarms: bool = False
+    attempts: Counter[str] = field(default_factory=Counter)
+    set_going: Counter[tuple[str, str]] = field(default_factory=Counter)
+    backfilled: list[Instance] = field(default_factory=list)
+    dependencies: int = 0  # rows that it has made
 
     def pipeline(self, pipeline_id: str) -> Pipeline:
         """The pipeline's row as it is now."""
@@ -55,11 +64,13 @@ class Turn:
         row = self.tx.one("instance_by_id", pipeline_id=pipeline_id, instance_id=instance_id)
         return read(Instance, row) if row else None
 
-    def is_paused(self, instance: Instance) -> bool:
-        """Whether the instance's component was told to stand still; a precondition's is the one that it works for."""
-        name = instance.node or instance.component
-        row = self.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=name)
-        return row is not None and bool(row["paused"])
+    def paused(self, instance: Instance) -> str | None:
+        """The component that was told to stand still: the instance's own, or the one that a precondition works for."""
+        for name in (instance.node, instance.component):
+            row = self.tx.one("component_by_id", pipeline_id=instance.pipeline_id, component=name) if name else None
+            if row is not None and row["paused"]:
+                return name
+        return None
 
     def instance_at(self, pipeline_id: str, component: str, node: str, start: int) -> Instance | None:
         """The instance of a component at a scheduled start."""

@@ -35,8 +35,9 @@ def why(turn: Turn, instance: Instance) -> list[str]:
     pipeline = turn.pipeline(instance.pipeline_id)
     if pipeline.state not in ("SCHEDULED", "FINISHED"):
         reasons.append(f"The pipeline is {pipeline.state}.")
-    if turn.is_paused(instance):
-        reasons.append(f"{instance.node or instance.component} is paused.")
+    paused = turn.paused(instance)
+    if paused is not None:
+        reasons.append(f"{paused} is paused.")
     is_held = bool(reasons)
     plan = turn.plan(instance)
     for dependency in unmet(turn, instance):

@@ -3,7 +3,7 @@
 from penstock.expressions.errors import ExpressionError, NotYet, UnknownName
 from penstock.expressions.evaluator import evaluate
 from penstock.expressions.functions import FUNCTIONS, Function, function
-from penstock.expressions.parser import parse
+from penstock.expressions.parser import expression_length, parse
 from penstock.expressions.tree import Expression, Template, names, print_template
 from penstock.expressions.values import Fields, Value, to_text
 
@@ -18,6 +18,7 @@ __all__ = [
     "UnknownName",
     "Value",
     "evaluate",
+    "expression_length",
     "function",
     "names",
     "parse",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from penstock.expressions.dates import Period, datetime_of, period
 from penstock.expressions.errors import Mistake
@@ -106,13 +106,26 @@ def _zone(name: str) -> tzinfo:
 
 def _zone_advice(name: str) -> str:
     from difflib import get_close_matches
-    from zoneinfo import available_timezones
 
-    known = available_timezones()
+    known = _zones()
     if not known:
         return "This machine has no time zone data: install the system's tzdata or the Python package tzdata."
-    close = get_close_matches(name[:40], sorted(known), 1)
+    region, _, city = name[:40].rpartition("/")
+    alike = [zone for zone in known if _city(zone)[:2].lower() == city[:2].lower() and zone.startswith(region[:2])]
+    close = get_close_matches(name[:40], sorted(alike), 1)  # among all zones it takes as long as everything else
     return f"Did you mean {close[0]!r}?" if close else _ZONE_ADVICE
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """The names of all time zones, for which many folders are read."""
+    from zoneinfo import available_timezones
+
+    return frozenset(available_timezones())
+
+
+def _city(zone: str) -> str:
+    return zone.rpartition("/")[2]
 
 
 KINDS: dict[object, Kind] = {

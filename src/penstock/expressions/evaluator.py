@@ -5,6 +5,7 @@ lists (the left one outermost), and the results are one flat list.
 """
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import product
 
@@ -30,7 +31,7 @@ MAX_ITEMS = 10_000
 """How many items the combination of several lists may have."""
 
 MAX_TEXT = 1_000_000
-"""How many characters a text that `+` makes, or an item of a combination, may have."""
+"""How many characters a text that `+` makes, or all items together that are made for a list, may have."""
 
 
 def evaluate(template: Template | str, fields: Fields) -> Value:
@@ -71,8 +72,10 @@ def evaluate(template: Template | str, fields: Fields) -> Value:
 
 def _combined(choices: list[list[str]]) -> "product[tuple[str, ...]]":
     """Every way to take one text at each place, the first place outermost."""
-    _check_count([len(choice) for choice in choices])
-    if sum(max(map(len, choice), default=0) for choice in choices) > MAX_TEXT:
+    counts = [len(choice) for choice in choices]
+    _check_count(counts)
+    total = math.prod(counts)
+    if total and sum(sum(map(len, choice)) * (total // len(choice)) for choice in choices) > MAX_TEXT:
         raise _too_long()
     return product(*choices)
 
@@ -125,25 +128,46 @@ def _value(node: Node, fields: Fields) -> Value:
                 values.append(_value(argument, fields))
             function = _function(node)
             if list in map(type, values):
-                return [_called(function, chosen, node) for chosen in _combinations(values, node)]
+                return _each((_called(function, chosen, node) for chosen in _combinations(values, node)), node)
             return _called(function, values, node)
         case Access():
             target = _value(node.object, fields)
             if isinstance(target, list):
-                found: list[Value] = [_accessed(item, node) for item in target]
-                return list(flat(found))
+                return _all_accessed(target, node)
             return _accessed(target, node)
         case Operation():
             left = _value(node.left, fields)
             right = _value(node.right, fields)
             if isinstance(left, list) or isinstance(right, list):
-                return [_operated(node, one, two) for one, two in _combinations([left, right], node)]
+                return _each((_operated(node, one, two) for one, two in _combinations([left, right], node)), node)
             return _operated(node, left, right)
         case Negation():
             operand = _value(node.operand, fields)
             if isinstance(operand, list):
                 return [_negated(item, node) for item in operand]
             return _negated(operand, node)
+
+
+def _each(made: Iterable[Value], node: Node) -> list[Value]:
+    """What is made for each item of a list; the texts among it have a limit together."""
+    found: list[Value] = []
+    size = 0
+    for value in made:
+        size += len(value) if isinstance(value, str) else 0
+        if size > MAX_TEXT:
+            raise _too_long().at(node.position)
+        found.append(value)
+    return found
+
+
+def _all_accessed(targets: list[Value], node: Access) -> list[Value]:
+    """A field of each object of a list, as one flat list; lists of lists of objects would grow without a limit."""
+    found: list[Value] = []
+    for target in targets:
+        found.extend(flat(_accessed(target, node)))
+        if len(found) > max(MAX_ITEMS, len(targets)):
+            raise _too_many(len(found)).at(node.position)
+    return found
 
 
 def _combinations(values: list[Value], node: Node) -> "product[tuple[Value, ...]]":
@@ -160,10 +184,13 @@ def _check_count(lengths: list[int]) -> None:
     """Refuse what several lists would multiply to; a single list may be as long as it is."""
     count = math.prod(lengths)
     if count > MAX_ITEMS and sum(length > 1 for length in lengths) > 1:
-        raise Mistake(
-            f"The lists here would make {count} items.",
-            f"Combine shorter lists: {MAX_ITEMS} items is the limit.",
-        )
+        raise _too_many(count)
+
+
+def _too_many(count: int) -> Mistake:
+    return Mistake(
+        f"The lists here would make {count} items.", f"Combine shorter lists: {MAX_ITEMS} items is the limit."
+    )
 
 
 def _too_long() -> Mistake:

@@ -17,6 +17,8 @@ MONTHS = (
 )
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
+LONGEST_PATTERN = 1_000  # characters
+
 Piece = Callable[[datetime], str]
 
 
@@ -32,11 +34,19 @@ class Pattern:
         return "".join([piece(value) for piece in self.pieces])
 
 
-@lru_cache(maxsize=512)
 def pattern(text: str) -> Pattern:
     """Read a pattern; raises Mistake, whose message goes on after the name of the argument."""
     if not text:
         raise Mistake("is empty.", "Write a pattern such as 'YYYY-MM-dd HH:mm:ss'.")
+    if len(text) > LONGEST_PATTERN:
+        raise Mistake(
+            f"has {len(text):,} characters; {LONGEST_PATTERN:,} is the most.", "Write a pattern such as 'YYYY-MM-dd'."
+        )
+    return _pattern(text)
+
+
+@lru_cache(maxsize=512)
+def _pattern(text: str) -> Pattern:
     pieces: list[Piece] = []
     at = 0
     while at < len(text):

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200
 """How deeply an expression may nest; every operator, call, field access and pair of brackets is a level."""
 
+LONGEST_TEXT = 20_480
+SHORT = 1_000  # characters
+
 _STOP = re.compile(r"""['"}]|#\{""")
 _REST_OF_STRING = {
     "'": re.compile(r"[^'\\]*(?:\\.[^'\\]*)*'", re.DOTALL),
@@ -37,10 +40,47 @@ _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
 
 def parse(text: str) -> Template:
     """Read a string field; raises ExpressionError, also for a wrong call of a function with constants."""
-    return _parsed(text) if "#{" in text else Template((text,) if text else (), text)
+    if "#{" not in text:
+        return Template((text,) if text else (), text)
+    if len(text) > LONGEST_TEXT:
+        message = f"A text with expressions has {LONGEST_TEXT:,} characters at most, not {len(text):,}."
+        raise ExpressionError(text, 0, message, "Split it, or keep the text in a file.")
+    found = _short_text(text) if len(text) <= SHORT else _long_text(text)
+    if isinstance(found, Template):
+        return found
+    raise ExpressionError(text, *found)
+
+
+def expression_length(text: str) -> int:
+    """How many characters of a text stand in expressions; all from one on that has no end."""
+    length, at = 0, 0
+    while (opening := text.find("#{", at)) >= 0:
+        try:
+            at = _end_of_body(text, opening + 2) + 1
+        except ExpressionError:
+            return length + len(text) - opening
+        length += at - opening
+    return length
 
 
 @lru_cache(maxsize=2048)
+def _short_text(text: str) -> Template | tuple[int, str, str]:
+    return _parsed_or_wrong(text)
+
+
+@lru_cache(maxsize=128)  # a tree takes up to a hundred times the memory of its text
+def _long_text(text: str) -> Template | tuple[int, str, str]:
+    return _parsed_or_wrong(text)
+
+
+def _parsed_or_wrong(text: str) -> Template | tuple[int, str, str]:
+    """The template, or what its ExpressionError says after the text: wrong texts are read as often as right ones."""
+    try:
+        return _parsed(text)
+    except ExpressionError as error:
+        return error.position, error.message, error.remedy
+
+
 def _parsed(text: str) -> Template:
     parts: list[str | Expression] = []
     at = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from penstock.runner.logs import AttemptLogs
 from penstock.runner.place import Place
 
 TASKS = 2  # the real task runner has two poller threads
+CERTIFICATE_VARIABLE = "PENSTOCK_SERVER_CERTIFICATE"  # base64 of DER
 RUNNER_GRACE = GRACE_SECONDS + 5.0  # seconds: its commands have theirs first
 
 
@@ -40,6 +42,8 @@ def host_runner(own: PipelineObject, place: Place, stop: Stop, logs: AttemptLogs
     if place.config is not None:
         arguments += ["--config", str(place.config.absolute())]
     environment = clean_environment() | {"AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret}
+    if place.certificate is not None:
+        environment[CERTIFICATE_VARIABLE] = base64.b64encode(place.certificate).decode("ascii")
     if "PYTHONPATH" in os.environ:  # where Penstock and other packages of object types may lie
         environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     logs.write(f"Starting a task runner for {group}")

@@ -10,11 +10,10 @@ from pathlib import Path
 from time import monotonic
 
 from penstock.clock import Clock
-from penstock.data.file_names import file_name
+from penstock.data.log_files import NAMES
 from penstock.data.storage import Storage
 from penstock.runner.masking import Masking
 
-FILES = ("Activity.log", "StdOutput", "StdError")
 TAIL = 2000
 REST = 10  # times as long as the last sending took: files are compressed whole each time, which must stay a small part
 
@@ -33,7 +32,7 @@ class AttemptLogs:
         self._due = 0.0
         self._sending = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
+        for name in NAMES:
             (folder / name).touch()
 
     @property
@@ -69,7 +68,7 @@ class AttemptLogs:
         with self._sending:
             began = monotonic()
             try:
-                for name in FILES:
+                for name in NAMES:
                     size = (self.folder / name).stat().st_size
                     if self._sent.get(name) != size:
                         self._send(name)
@@ -93,14 +92,3 @@ class AttemptLogs:
             packed.seek(0)
             with self.storage.create(f"{self.uri}/{name}.gz") as target:
                 shutil.copyfileobj(packed, target)
-
-
-def log_uri(pipeline_log_uri: str | None, pipeline_id: str, component: str, instance: str, attempt: str) -> str | None:
-    """`<pipelineLogUri>/<pipelineId>/<Component>/<instance id>/<attempt id>`, as the service keeps them (recorded).
-
-    Ids are made names, as in the data directory: a slash in one must not make a folder more.
-    """
-    if not pipeline_log_uri:
-        return None
-    names = "/".join(file_name(part) for part in (pipeline_id, component, instance, attempt))
-    return f"{pipeline_log_uri.rstrip('/')}/{names}"

@@ -29,6 +29,8 @@ class Place:
     settings: Settings = field(default_factory=Settings)
     config: Path | None = None
     hostname: str = field(default_factory=socket.gethostname)
+    certificate: bytes | None = None
+    """The service's very certificate (DER), for its server's own runners; others trust as their machine does."""
 
     @property
     def work_folder(self) -> Path:

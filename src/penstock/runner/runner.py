@@ -1,4 +1,4 @@
-"""The task runner's threads: pollers that take tasks and run them, one that reports on all, one that sends logs."""
+"""The task runner's threads: pollers that take tasks and run them, one that reports on all, two that send logs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from penstock.definition.slots import Catalogue
 from penstock.objects.work import WorkStopped
+from penstock.runner.log_upload import LogUpload
 from penstock.runner.place import Place
 from penstock.runner.task import Held, NotBegun, Task, failure
 from penstock.wire.client import Client, ConnectionFailed
@@ -21,6 +22,7 @@ from penstock.wire.errors import ServiceError
 
 LOG = logging.getLogger(__name__)
 REFUSED = ("UnrecognizedClientException", "AccessDeniedException", "InvalidSignatureException")
+THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 RESOURCE_PREFIX = "resource:"
 LONGEST_UNCHECKED = 0.5  # seconds between two checks while `join` waits
@@ -29,15 +31,19 @@ STOPPED = "The task runner was stopped."
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a runner reports, in seconds, and how long it bears a service that does not answer."""
+    """How often a runner reports and sends logs, in seconds, and how long it bears a service that does not answer."""
 
     report: float = 10.0
+    logs: float = 2.0
     heartbeat: float = 900.0
     give_up: float | None = None
 
 
 class Runner:
-    """Works for some worker groups with a number of threads for each."""
+    """Works for some worker groups with a number of threads for each.
+
+    `logs` is a client of our own operations, by which logs are sent; None where the service's data directory is ours.
+    """
 
     def __init__(
         self,
@@ -48,9 +54,12 @@ class Runner:
         *,
         tasks: int = 2,
         pace: Pace | None = None,
+        logs: Client | None = None,
     ) -> None:
         # Two clients: those polls that wait are ended by closing theirs, while the ends of tasks are still reported.
         self.polls, self.client = client(), client()
+        self.logs = logs
+        self._takes_logs = logs is not None
         self.catalogue = catalogue
         self.place = place
         self.groups = list(groups)
@@ -69,7 +78,8 @@ class Runner:
         for group in self.groups:
             for _ in range(self.tasks):
                 self._pollers.append(threading.Thread(target=self._poll, args=(group,), daemon=True))
-        others = (threading.Thread(target=target, daemon=True) for target in (self._report, self._send_all_logs))
+        targets = (self._report, self._store_all_logs, self._send_all_logs)
+        others = (threading.Thread(target=target, daemon=True) for target in targets)
         for thread in (*self._pollers, *others):
             thread.start()
 
@@ -85,7 +95,7 @@ class Runner:
         while not self.held.wait_for_none(LONGEST_UNCHECKED):  # resources, which have threads of their own
             check()
         self._stopping.set()
-        self.client.close()
+        self._close_reports()
 
     def stop(self, reason: str = STOPPED) -> None:
         """End all polls and all tasks; the tasks fail with the reason and are tried again."""
@@ -102,7 +112,12 @@ class Runner:
     def close(self) -> None:
         """Close the connections: nothing is reported any more."""
         self.polls.close()
+        self._close_reports()
+
+    def _close_reports(self) -> None:
         self.client.close()
+        if self.logs is not None:
+            self.logs.close()
 
     def _refuse(self, error: Exception) -> None:
         """Nothing more can be had from the service: end, with all tasks."""
@@ -159,6 +174,9 @@ class Runner:
             told = failure("TaskNotBegun", f"The task runner on {self.place.hostname} cannot begin: {error}")
             self._set_status(answer["taskId"], answer["attemptId"], told)
             return
+        if self.logs is not None and self._takes_logs:
+            with contextlib.suppress(OSError):  # its logs stay here
+                task.upload = LogUpload(task.logs, task.task_id, self.logs)
         self.held.add(task)
         if task.is_resource(self.catalogue):
             threading.Thread(target=self._run, args=(task,), daemon=True).start()
@@ -171,28 +189,55 @@ class Runner:
                 return
             if self._stopping.is_set():
                 task.stop.set(STOPPED)
-            LOG.info("%s begins", task.attempt_id)
+            LOG.info("%s begins", task.attempt_id, extra=task.about)
             try:
                 outcome = task.run(self.catalogue)
             except WorkStopped:
                 if not self._stopping.is_set():
-                    LOG.info("%s was stopped: %s", task.attempt_id, task.masking.text(task.stop.reason))
-                    self._send_logs(task, task.logs.send)
+                    reason = task.masking.text(task.stop.reason)
+                    LOG.info("%s was stopped: %s", task.attempt_id, reason, extra=task.about)
+                    self._send_last_logs(task)
                     return  # the service has ended the attempt itself
                 outcome = failure("TaskRunnerStopped", task.masking.text(task.stop.reason))
             except Exception as error:  # such as a full disk under the logs
                 trace = task.masking.text("".join(traceback.format_exception(error)))
-                LOG.error("%s failed outside its work\n%s", task.attempt_id, trace)
+                LOG.error("%s failed outside its work\n%s", task.attempt_id, trace, extra=task.about)
                 outcome = failure(type(error).__name__, task.masking.text(str(error)))
-            self._send_logs(task, task.logs.send)
+            self._send_last_logs(task)
             if task.fields:
                 self._progress(task)
-            LOG.info("%s ends: %s %s", task.attempt_id, outcome["taskStatus"], outcome.get("errorMessage", ""))
+            told = f"{outcome['taskStatus']} {outcome.get('errorMessage', '')}".strip()
+            LOG.info("%s ends: %s", task.attempt_id, told, extra=task.about)
             self._set_status(task.task_id, task.attempt_id, outcome)
+            self._send_logs(task)  # what the service could not take while it was away
         finally:
             self.held.remove(task)
+            if task.upload is not None:
+                task.upload.end()
 
-    def _send_logs(self, task: Task, send: Callable[[], None]) -> None:
+    def _send_last_logs(self, task: Task) -> None:
+        self._send_logs(task)
+        self._store_logs(task, task.logs.send)
+
+    def _send_logs(self, task: Task) -> None:
+        """Send to the service what has come to the logs; a service that does not take logs gets none from then on."""
+        if task.upload is None or not self._takes_logs:
+            return
+        try:
+            task.upload.send()
+        except (ConnectionFailed, OSError):  # it is tried again, and reports tell the same of the connection
+            pass
+        except ServiceError as error:
+            if error.code == "TaskNotFoundException":
+                task.upload.end()
+            elif error.status < 500 and error.code not in THROTTLED and self._takes_logs:
+                self._takes_logs = False
+                LOG.info("The service takes no logs, which stay here and under pipelineLogUri: %s", error)
+        except Exception:  # the work counts, not its logs
+            LOG.exception("The logs of %s cannot be sent to the service; they stay here", task.attempt_id)
+            task.upload.end()
+
+    def _store_logs(self, task: Task, send: Callable[[], None]) -> None:
         try:
             send()
         except Exception as error:  # the work counts, not its logs; they stay in the data directory
@@ -254,8 +299,13 @@ class Runner:
                     with contextlib.suppress(ServiceError, ConnectionFailed):
                         self._must_end(group)
 
-    def _send_all_logs(self) -> None:
-        """Send what has come to the logs; in a thread of its own, since a long log must not hold up the reports."""
+    def _store_all_logs(self) -> None:
+        """Put what has come to the logs under pipelineLogUri; a long log must not hold up reports, nor its readers."""
         while not self._stopping.wait(self.pace.report):
             for task in self.held.all():
-                self._send_logs(task, task.logs.send_if_due)
+                self._store_logs(task, task.logs.send_if_due)
+
+    def _send_all_logs(self) -> None:
+        while not self._stopping.wait(self.pace.logs):
+            for task in self.held.all():
+                self._send_logs(task)

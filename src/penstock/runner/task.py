@@ -13,17 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from penstock.data.file_names import file_name, log_folder
+from penstock.data.file_names import file_name, log_folder, log_uri
 from penstock.data.storage import StorageError
 from penstock.definition.api_form import object_from_api
 from penstock.definition.conversion import convert
 from penstock.definition.model import PipelineObject, is_secret
 from penstock.definition.slots import Catalogue, Declared
+from penstock.log_lines import about
 from penstock.objects.families import Activity, Precondition, Resource
 from penstock.objects.work import Work, WorkFailed, WorkStopped
 from penstock.runner.commands import Stop, execute
 from penstock.runner.hosting import host_runner
-from penstock.runner.logs import AttemptLogs, log_uri
+from penstock.runner.log_upload import LogUpload
+from penstock.runner.logs import AttemptLogs
 from penstock.runner.masking import Masking
 from penstock.runner.place import Place
 
@@ -59,6 +61,7 @@ class Task:
     place: Place
     stop: Stop = field(default_factory=Stop)
     fields: dict[str, str] = field(default_factory=dict)
+    upload: LogUpload | None = None
 
     @classmethod
     def read(cls, answer: Mapping[str, Any], place: Place) -> Task:
@@ -81,6 +84,11 @@ class Task:
         folder = log_folder(self.place.data_dir, *parts)
         uri = log_uri(own.text("pipelineLogUri"), *parts)
         self.logs = AttemptLogs(folder, uri, self.place.storage, self.masking, self.place.clock)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a line of the log says of the task."""
+        return about(self.pipeline_id, self.attempt_id)
 
     @property
     def own(self) -> PipelineObject:

@@ -46,6 +46,10 @@ class Store(Protocol):
     """The store: transactions that write, and snapshots that read."""
 
     dialect: str
+    schema: int
+    """The number of the schema: that of the last migration."""
+    reads_here: bool
+    """Whether a read is a matter of this process: it takes microseconds and waits for nobody."""
     unavailable: tuple[type[Exception], ...]
     """What transactions raise when nothing is wrong with what was asked: the database cannot be used now."""
 
@@ -54,6 +58,9 @@ class Store(Protocol):
 
     def snapshot(self) -> contextlib.AbstractContextManager[Transaction]:
         """A transaction that only reads, beside writers."""
+
+    def size(self) -> int:
+        """How many bytes it takes on the disk."""
 
     def close(self) -> None:
         """Close every connection."""
@@ -82,10 +89,12 @@ class SqliteStore:
     """The embedded store: one file, one held writer in this process, readers beside it (WAL)."""
 
     dialect = "sqlite"
+    reads_here = True
     unavailable: tuple[type[Exception], ...] = (sqlite3.OperationalError,)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: int | None = None) -> None:
         self.path = path
+        self.schema = 0
         self._writing = threading.Lock()
         self._pooling = threading.Lock()  # of its own: whoever writes may wait for another process
         self._readers: list[sqlite3.Connection] = []
@@ -93,7 +102,7 @@ class SqliteStore:
             self._writer = self._connect()
             try:
                 _use_wal(self._writer)
-                self._migrate()
+                self._migrate(schema)
             except BaseException:
                 self._writer.close()
                 raise
@@ -112,13 +121,15 @@ class SqliteStore:
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
-    def _migrate(self) -> None:
+    def _migrate(self, last: int | None) -> None:
         connection = self._writer
         connection.execute("BEGIN IMMEDIATE")
         try:
             at = connection.execute("PRAGMA user_version").fetchone()[0]
+            self.schema = at
             for number, sql in migrations("sqlite"):
-                if number > at:
+                if number > at and (last is None or number <= last):
+                    self.schema = number
                     for statement in statements(sql):
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {number}")
@@ -155,6 +166,11 @@ class SqliteStore:
             connection.execute("ROLLBACK")
             with self._pooling:
                 self._readers.append(connection)
+
+    def size(self) -> int:
+        """The file, with what is still to be moved into it."""
+        paths = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     def close(self) -> None:
         """Close every connection."""
@@ -203,8 +219,9 @@ class PostgresqlStore:
     """The store on PostgreSQL, for `--store postgresql://…`."""
 
     dialect = "postgresql"
+    reads_here = False
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, schema: int | None = None) -> None:
         import psycopg
         from psycopg.conninfo import conninfo_to_dict
         from psycopg.rows import dict_row
@@ -221,8 +238,9 @@ class PostgresqlStore:
         self.unavailable: tuple[type[Exception], ...] = (psycopg.OperationalError, psycopg.InterfaceError)
         self._lock = threading.Lock()
         self._idle: list[Any] = []
+        self.schema = 0
         try:
-            self._migrate()
+            self._migrate(schema)
         except StoreError:
             self.close()
             raise
@@ -231,14 +249,16 @@ class PostgresqlStore:
             reason = _QUOTED.sub("…", str(error).strip().rpartition("failed: ")[2])
             raise StoreError(f"The store on PostgreSQL cannot be opened: {reason}.") from None
 
-    def _migrate(self) -> None:
+    def _migrate(self, last: int | None) -> None:
         with self._begun(WRITING) as connection:
             connection.execute("SELECT pg_advisory_xact_lock(7367)")
             connection.execute("CREATE TABLE IF NOT EXISTS penstock_schema (version BIGINT NOT NULL)")
             row = connection.execute("SELECT max(version) AS version FROM penstock_schema").fetchone()
             at = row["version"] or 0
+            self.schema = at
             for number, sql in migrations("postgresql"):
-                if number > at:
+                if number > at and (last is None or number <= last):
+                    self.schema = number
                     connection.execute(sql)
                     connection.execute("INSERT INTO penstock_schema VALUES (%s)", (number,))
             if at > max(number for number, _ in migrations("postgresql")):
@@ -283,6 +303,11 @@ class PostgresqlStore:
         with self._begun(READING) as connection:
             yield _PostgresqlTransaction(connection)
 
+    def size(self) -> int:
+        """The whole database."""
+        with self._begun(READING) as connection:
+            return int(connection.execute("SELECT pg_database_size(current_database()) AS n").fetchone()["n"])
+
     def close(self) -> None:
         """Close every idle connection."""
         with self._lock:
@@ -291,11 +316,14 @@ class PostgresqlStore:
             self._idle.clear()
 
 
-def open_store(url: str | None, data_dir: Path) -> Store:
-    """The store by URL: none for SQLite in the data directory, or `postgresql://…`. Raises StoreError."""
+def open_store(url: str | None, data_dir: Path, schema: int | None = None) -> Store:
+    """The store by URL: none for SQLite in the data directory, or `postgresql://…`. Raises StoreError.
+
+    It is migrated to the newest schema, or no further than `schema`: 0 leaves it as it is.
+    """
     if url is None:
-        return SqliteStore(data_dir / "penstock.db")
+        return SqliteStore(data_dir / "penstock.db", schema)
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresqlStore(url)
+        return PostgresqlStore(url, schema)
     scheme = url.split("://", 1)[0] if "://" in url else url.split(":", 1)[0]  # the rest may hold a password
     raise StoreError(f"A store of the kind '{scheme}' is not known; give postgresql://…, or nothing for SQLite.")

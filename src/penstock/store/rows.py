@@ -57,6 +57,21 @@ class ComponentState:
     latest_run_at: int | None
     latest_completed_at: int | None
     deactivated_at: int | None
+    deleted_before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """A row of backfills."""
+
+    sequence: int
+    pipeline_id: str
+    component: str
+    next_start: int
+    end_start: int
+    include_finished: int
+    requested_at: int
+    due_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +192,10 @@ class Alarm:
     subject: str
     message: str
     created_at: int
-    due_at: int | None
-    delivered_at: int | None
+    due_at: int
+    tries: int
+    delivered_to: str
+    problem: str
 
 
 T = TypeVar("T")

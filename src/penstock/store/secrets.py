@@ -20,7 +20,7 @@ from penstock.definition.model import (
 )
 
 if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
+    from cryptography.fernet import MultiFernet
 
     from penstock.store.database import Store
 
@@ -28,6 +28,7 @@ MASK = "*****"
 SECRET_ATTRIBUTES = ("default", "allowedValues")  # of a secret parameter
 ENVIRONMENT = "PENSTOCK_MASTER_KEY"
 _MARK = "encrypted:"
+_FERNET = "gAAAA"  # what every Fernet token begins with: its version, and a time of this century
 _CANARY = "master key"
 
 
@@ -36,20 +37,32 @@ class MasterKeyError(Exception):
 
 
 class Secrets:
-    """Encrypts with the master key: `$PENSTOCK_MASTER_KEY`, else the file `master.key`, which is made when missing."""
+    """Encrypts with the master key: `$PENSTOCK_MASTER_KEY`, else the file `master.key`, which is made when missing.
+
+    Either may hold several keys, separated by white space, while one takes the place of another: the first one
+    encrypts, all of them decrypt.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / "master.key"
 
     @cached_property
-    def _fernet(self) -> Fernet:
-        from cryptography.fernet import Fernet
+    def _fernet(self) -> MultiFernet:
+        from cryptography.fernet import Fernet, MultiFernet
 
-        key = os.environ.get(ENVIRONMENT, "").strip() or self._read()
         try:
-            return Fernet(key)
+            return MultiFernet([Fernet(key) for key in self.keys()])
         except ValueError as error:
             raise MasterKeyError(f"The master key is no Fernet key (32 bytes in base64): {error}.") from error
+
+    def keys(self) -> list[str]:
+        """The master keys, that which encrypts first; the file is made when it is missing."""
+        return (os.environ.get(ENVIRONMENT, "").strip() or self._read()).split()
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a master key, in the environment or in the file."""
+        return bool(os.environ.get(ENVIRONMENT, "").strip()) or self.path.exists()
 
     def _read(self) -> str:
         if not self.path.exists():
@@ -90,6 +103,18 @@ class Secrets:
         """The form in which a secret is stored."""
         return _MARK + self._fernet.encrypt(text.encode()).decode("ascii")
 
+    def encrypt_again(self, stored: str) -> str:
+        """The same secret, encrypted with the first key; unchanged if it is already, or is no secret of ours."""
+        from cryptography.fernet import Fernet, InvalidToken
+
+        if not stored.startswith(_MARK + _FERNET):  # what a user wrote may look a little like it
+            return stored
+        try:
+            Fernet(self.keys()[0]).decrypt(stored[len(_MARK) :])
+        except InvalidToken:
+            return self.encrypt(self.reveal(stored))
+        return stored
+
     def reveal(self, stored: str) -> str:
         """The secret itself; a text that is not encrypted comes back as it is."""
         if not stored.startswith(_MARK):
@@ -112,6 +137,9 @@ class Secrets:
         objects = {}
         for identity, obj in definition.objects.items():
             old = earlier.objects.get(identity) if earlier else None
+            if not has_secrets(obj):
+                objects[identity] = obj
+                continue
             objects[identity] = replace(
                 obj,
                 fields={
@@ -177,6 +205,8 @@ class Secrets:
         return replace(definition, objects=objects, parameters=parameters, values=self.reveal_values(definition.values))
 
     def _reveal_object(self, obj: PipelineObject) -> PipelineObject:
+        if not has_secrets(obj):
+            return obj
         fields = dict(obj.fields)
         for key, values in obj.fields.items():
             if is_secret(key):
@@ -202,9 +232,14 @@ def masked(definition: Definition) -> Definition:
     )
 
 
+def has_secrets(obj: PipelineObject) -> bool:
+    """Whether a field of the object is secret."""
+    return any(map(is_secret, obj.fields))
+
+
 def masked_object(obj: PipelineObject) -> PipelineObject:
     """The object with `*****` for every secret."""
-    if not any(is_secret(key) for key in obj.fields):
+    if not has_secrets(obj):
         return obj
     return replace(obj, fields={k: (MASK,) if is_secret(k) else v for k, v in obj.fields.items()})
 

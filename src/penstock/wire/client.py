@@ -18,20 +18,25 @@ from penstock.wire.errors import ProtocolError, ServiceError
 from penstock.wire.json_protocol import decode_error, decode_output, encode_input
 from penstock.wire.model import ServiceModel
 from penstock.wire.sigv4 import Credentials, sign
+from penstock.wire.tls import CA_BUNDLE, is_pinned, pinning, trusting
 
 _CLOSED = "this client was closed"
+_OTHER_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 
 class ConnectionFailed(Exception):
     """The server at `endpoint` cannot be reached or gave no answer, for the reason that `reason` states."""
 
-    def __init__(self, endpoint: str, reason: str) -> None:
-        super().__init__(endpoint, reason)
+    def __init__(
+        self, endpoint: str, reason: str, remedy: str = "Does the server run, and is the endpoint right?"
+    ) -> None:
+        super().__init__(endpoint, reason, remedy)
         self.endpoint = endpoint
         self.reason = reason
+        self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"No answer from {self.endpoint}: {self.reason}. Does the server run, and is the endpoint right?"
+        return f"No answer from {self.endpoint}: {self.reason}. {self.remedy}"
 
 
 class Client:
@@ -39,7 +44,9 @@ class Client:
 
     There are as many connections as calls under way at once, and they are kept for the next calls.
     `timeout` is in seconds, for connecting and for each wait for the answer; `clock` tells the time that
-    requests are signed with. ValueError if `endpoint` is not an HTTP URL.
+    requests are signed with. Over HTTPS it trusts the system's authorities and those of the file `ca_bundle`, or
+    only the server that has this very `certificate` (DER), whatever its host name and its age. ValueError if
+    `endpoint` is not an HTTP URL, or `ca_bundle` holds no certificates.
     """
 
     def __init__(
@@ -51,6 +58,8 @@ class Client:
         region: str = "us-east-1",
         timeout: float = 70.0,
         clock: Callable[[], datetime] | None = None,
+        ca_bundle: str | None = None,
+        certificate: bytes | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._url = _checked_endpoint(endpoint)
@@ -63,7 +72,10 @@ class Client:
         self._idle: list[http.client.HTTPConnection] = []
         self._busy: set[http.client.HTTPConnection] = set()
         self._closed = False
-        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._certificate = certificate
+        self._tls: ssl.SSLContext | None = None
+        if self._url.scheme == "https":
+            self._tls = trusting(ca_bundle) if certificate is None else pinning()
 
     def call(self, operation: str, /, *, _timeout: float | None = None, **parameters: Any) -> dict[str, Any]:
         """The answer of an operation; `_timeout` replaces the client's for this call.
@@ -120,6 +132,8 @@ class Client:
             try:
                 if not kept:
                     connection.connect()
+                    if self._certificate is not None and not is_pinned(connection.sock, self._certificate):
+                        raise ConnectionFailed(self.endpoint, "it is not the server that this runner belongs to")
                 if self._closed:
                     raise ConnectionFailed(self.endpoint, _CLOSED)
                 connection.request("POST", path, body, headers)
@@ -174,7 +188,18 @@ class Client:
             return ConnectionFailed(self.endpoint, _CLOSED)
         if isinstance(error, TimeoutError):
             return ConnectionFailed(self.endpoint, f"nothing came within {timeout:g} seconds")
-        return ConnectionFailed(self.endpoint, getattr(error, "strerror", None) or str(error) or repr(error))
+        if isinstance(error, ssl.SSLCertVerificationError):
+            reason = f"its certificate is not trusted ({error.verify_message.rstrip('.')})"
+            remedy = f"Name a file with that certificate, or with its authority's, in {CA_BUNDLE}."
+            if error.verify_code in _OTHER_HOST:
+                remedy = "Give an endpoint with a host that the certificate names."
+            return ConnectionFailed(self.endpoint, reason, remedy)
+        if isinstance(error, ssl.SSLError):
+            return ConnectionFailed(self.endpoint, f"it does not speak HTTPS as we do ({error.reason})")
+        reason = getattr(error, "strerror", None) or str(error) or repr(error)
+        if self._tls is None and isinstance(error, http.client.RemoteDisconnected):
+            return ConnectionFailed(self.endpoint, reason, "If it serves HTTPS, the endpoint begins with https://.")
+        return ConnectionFailed(self.endpoint, reason)
 
 
 def _checked_endpoint(endpoint: str) -> SplitResult:
@@ -203,7 +228,8 @@ def _alive(connection: http.client.HTTPConnection) -> bool:
 def _shut_down(connection: http.client.HTTPConnection) -> None:
     try:
         if connection.sock is not None:
-            connection.sock.shutdown(socket.SHUT_RDWR)
+            # Not SSLSocket's own, which takes the connection's state away from the thread that reads.
+            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
     except OSError:
         pass
 

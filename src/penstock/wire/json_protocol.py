@@ -16,6 +16,8 @@ from penstock.wire.limits import reader
 from penstock.wire.model import Operation, ServiceModel, Shape
 from penstock.wire.writing import Unfit, writer
 
+MOST_VALUES = 1_000_000  # in a request, roughly: commas and opening brackets, wherever they stand
+
 
 def decode_input(model: ServiceModel, operation: str, body: bytes) -> dict[str, Any]:
     """The checked parameters of a request; an empty body has none.
@@ -24,6 +26,9 @@ def decode_input(model: ServiceModel, operation: str, body: bytes) -> dict[str, 
     ValidationException for limits.
     """
     shape = _operation(model, operation).input
+    if len(body) > MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        # As Python's values they would take a hundred times the memory, and seconds in which nobody else is served.
+        raise ProtocolError("SerializationException", f"The body has more than {MOST_VALUES:,} values")
     document = _parsed(body)
     found = Findings()
     if shape is None:

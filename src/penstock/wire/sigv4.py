@@ -158,6 +158,8 @@ def verify(
     lower = {name.lower(): value for name, value in headers.items()}
     # As they were written, so that no byte of the header can be changed.
     signed = request.signed_headers
+    if len(set(signed)) < len(signed):
+        raise _invalid("A header is named twice in SignedHeaders.")
     for name in lower:
         if (name == "host" or name.startswith("x-amz-")) and name not in signed:
             raise _invalid(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")

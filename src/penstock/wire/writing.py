@@ -25,7 +25,7 @@ _SCALARS: dict[str, type | tuple[type, ...]] = {
 
 
 class Unfit(Exception):
-    """A value that its shape cannot hold; a programming error of whoever made it. `steps` lead to it, the last first."""
+    """A value that its shape cannot hold, a programming error; `steps` lead to it, the last one first."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -51,11 +51,12 @@ def writer(model: ServiceModel, shape: str) -> Writer:
         if target.document:
             made[key] = _as_it_is
         elif target.type == "structure":
-            entries: dict[str, tuple[str, Writer]] = {}
+            entries: dict[str, tuple[str, Writer, bool]] = {}
             # Registered before its members, since a structure may hold itself.
             made[key] = _structure_writer(target, entries)
             for name, member in target.members.items():
-                entries[name] = (member.wire_name or name, write_by(member))
+                is_text = model.shapes[member.shape].type == "string"
+                entries[name] = (member.wire_name or name, write_by(member), is_text)
         elif target.type == "list" and target.member:
             made[key] = _list_writer(target, write_by(target.member))
         elif target.type == "map" and target.value:
@@ -71,16 +72,19 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _structure_writer(shape: Shape, entries: Mapping[str, tuple[str, Writer]]) -> Writer:
+def _structure_writer(shape: Shape, entries: Mapping[str, tuple[str, Writer, bool]]) -> Writer:
     def write_structure(value: Any) -> Any:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             raise _unfit(value, shape)
         result = {}
         for name, item in value.items():
             if name not in entries:
                 raise Unfit(f"the shape {shape.name} has no member '{name}'")
             if item is not None:
-                key, write = entries[name]
+                key, write, is_text = entries[name]
+                if is_text and type(item) is str:  # nearly everything is: the call costs more than the rest
+                    result[key] = item
+                    continue
                 try:
                     result[key] = write(item)
                 except Unfit as unfit:

@@ -6,7 +6,9 @@ from penstock.objects.families import Action
 
 
 class Terminate(Action):
-    """Ends the activity, resource or data node that refers to it when that has not finished yet."""
+    """Cancels the activity, resource, data node or precondition whose onLateAction it is, if that has not ended yet.
+
+    As onSuccess or onFail it does nothing: what sets it off has ended.
+    """
 
     icon = "stop"
-    is_built = False

@@ -19,7 +19,7 @@ SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND instance_id = :insta
 -- name: next_waiting_attempt
 SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
 AND owner = :owner AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id
-    AND c.component = CASE i.node WHEN '' THEN i.component ELSE i.node END AND c.paused = 1
+    AND c.component IN (i.component, i.node) AND c.paused = 1
     WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
 ORDER BY available_at, created_at, attempt_id LIMIT 1;
 
@@ -27,7 +27,7 @@ ORDER BY available_at, created_at, attempt_id LIMIT 1;
 SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
 AND owner = :owner AND pipeline_id = :pipeline_id
 AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id
-    AND c.component = CASE i.node WHEN '' THEN i.component ELSE i.node END AND c.paused = 1
+    AND c.component IN (i.component, i.node) AND c.paused = 1
     WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
 ORDER BY available_at, created_at, attempt_id LIMIT 1;
 
@@ -61,6 +61,10 @@ AND expires_at <= :now ORDER BY expires_at, attempt_id LIMIT :limit;
 -- name: groups_that_became_available
 SELECT DISTINCT worker_group FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND available_at > :since
 AND available_at <= :now AND owner = :owner;
+
+-- name: waiting_groups
+SELECT DISTINCT worker_group FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND available_at <= :now
+AND owner = :owner;
 
 -- name: next_attempt_due
 SELECT MIN(at) AS at FROM (

@@ -18,19 +18,25 @@ UPDATE components SET next_due_at = NULL, deactivated_at = :at WHERE pipeline_id
 UPDATE components SET paused = :paused WHERE pipeline_id = :pipeline_id AND component = :component;
 
 -- name: set_health
-UPDATE components SET health = :health, health_from = :instance_id, health_at = :at, latest_completed_at = :scheduled_start
+UPDATE components SET health = :health, health_from = :instance_id, health_at = :at,
+    latest_completed_at = CASE WHEN latest_completed_at > :completed THEN latest_completed_at
+        ELSE COALESCE(:completed, latest_completed_at) END
 WHERE pipeline_id = :pipeline_id AND component = :component;
 
 -- name: set_latest_run
 UPDATE components SET latest_run_at = :scheduled_start WHERE pipeline_id = :pipeline_id AND component = :component;
 
 -- name: due_components
-SELECT component FROM components WHERE pipeline_id = :pipeline_id AND next_due_at <= :now
-ORDER BY next_due_at, component;
+SELECT component FROM (
+    SELECT component, next_due_at AS at FROM components WHERE pipeline_id = :pipeline_id AND next_due_at <= :now
+    UNION ALL
+    SELECT component, due_at FROM backfills WHERE pipeline_id = :pipeline_id AND due_at <= :now
+) AS due GROUP BY component ORDER BY MIN(at), component;
 
 -- name: next_component_due
 SELECT MIN(c.next_due_at) AS at FROM components c JOIN pipelines p ON p.pipeline_id = c.pipeline_id
 WHERE c.next_due_at IS NOT NULL AND p.owner = :owner;
 
 -- name: unfinished_components
-SELECT COUNT(*) AS n FROM components WHERE pipeline_id = :pipeline_id AND next_start IS NOT NULL;
+SELECT (SELECT COUNT(*) FROM components WHERE pipeline_id = :pipeline_id AND next_start IS NOT NULL)
+    + (SELECT COUNT(*) FROM backfills WHERE pipeline_id = :pipeline_id) AS n;

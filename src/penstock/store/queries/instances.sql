@@ -71,7 +71,7 @@ SELECT * FROM dependencies WHERE pipeline_id = :pipeline_id AND consumer = :cons
 ORDER BY kind, producer, producer_node, producer_start;
 
 -- name: waiting_consumers
-SELECT consumer, kind FROM dependencies WHERE pipeline_id = :pipeline_id AND producer = :producer
+SELECT consumer, kind, met FROM dependencies WHERE pipeline_id = :pipeline_id AND producer = :producer
 AND producer_node = :producer_node AND producer_start = :producer_start ORDER BY consumer;
 
 -- name: consumers_of_stretch

@@ -49,16 +49,20 @@ SELECT body, errored FROM definitions WHERE pipeline_id = :pipeline_id AND versi
 SELECT due.pipeline_id FROM (
     SELECT pipeline_id, next_due_at AS at FROM components WHERE next_due_at <= :now
     UNION ALL
+    SELECT pipeline_id, due_at FROM backfills WHERE due_at <= :now
+    UNION ALL
     SELECT pipeline_id, due_at FROM attempts WHERE status = 'RUNNING' AND owner = :owner AND due_at <= :now
     UNION ALL
     SELECT pipeline_id, expires_at FROM attempts WHERE status = 'WAITING_FOR_RUNNER' AND expires_at IS NOT NULL
         AND owner = :owner AND expires_at <= :now
     UNION ALL
     SELECT pipeline_id, late_at FROM instances WHERE late_at <= :now
-    UNION ALL
-    SELECT pipeline_id, due_at FROM outbox WHERE due_at <= :now
 ) AS due JOIN pipelines p ON p.pipeline_id = due.pipeline_id
 WHERE p.owner = :owner GROUP BY due.pipeline_id ORDER BY MIN(due.at) LIMIT :limit;
+
+-- name: versions_before
+SELECT version, created_at, created_by, errored FROM definitions WHERE pipeline_id = :pipeline_id AND version < :before
+ORDER BY version DESC LIMIT :limit;
 
 -- name: insert_activation
 INSERT INTO activations
@@ -103,3 +107,6 @@ UPDATE pipelines SET owner = '' WHERE owner = :owner;
 
 -- name: release_attempts
 UPDATE attempts SET owner = '' WHERE owner = :owner;
+
+-- name: owners
+SELECT owner FROM pipelines WHERE owner <> '' UNION SELECT owner FROM access_keys WHERE owner <> '';
