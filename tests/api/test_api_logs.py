@@ -62,7 +62,7 @@ def case(api: Api, group: str) -> Case:
 
 
 def test_what_a_task_runner_sends_is_read_back(case: Case) -> None:
-    assert case.write(b"one\n\xff") == {"size": 5, "isMoreWanted": True}
+    assert case.write(b"one\n\xff") == {"size": 5, "isMoreWanted": True, "isThere": False}
     assert case.read() == {
         "attemptId": case.attempt,
         "content": b"one\n\xff",
@@ -154,7 +154,7 @@ def test_a_task_runner_in_the_same_data_directory_is_told_that_nothing_is_wanted
     case.folder.mkdir(parents=True)
     (case.folder / task_mark(case.task_id)).touch()
     (case.folder / "StdOutput").write_bytes(b"one two")
-    assert case.write(b"one") == {"size": 3, "isMoreWanted": False}
+    assert case.write(b"one") == {"size": 3, "isMoreWanted": False, "isThere": True}
     assert case.read()["content"] == b"one two"
 
 

@@ -38,7 +38,7 @@ class Service:
         size, wanted = self.logs.write(self.folder, sent["taskId"], sent["name"], sent["offset"], sent["content"])
         if failure == "answer lost":
             raise AWAY
-        return {"size": size, "isMoreWanted": wanted}
+        return {"size": size, "isMoreWanted": wanted, "isThere": False}
 
     def text(self, name: str = "StdOutput") -> bytes:
         return (self.folder / name).read_bytes()

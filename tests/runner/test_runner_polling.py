@@ -59,7 +59,8 @@ class Answers:
             if operation == "PollForTask":
                 self.closed.wait(20)
                 raise AWAY
-            answers = {"ReportTaskProgress": {"canceled": False}, "WriteLog": {"size": 10_000, "isMoreWanted": True}}
+            taken = {"size": 10_000, "isMoreWanted": True, "isThere": False}
+            answers = {"ReportTaskProgress": {"canceled": False}, "WriteLog": taken}
             answer = answers.get(operation, {"terminate": False})
         if isinstance(answer, Exception):
             raise answer

@@ -178,6 +178,7 @@ def test_the_work_for_a_task_does_not_grow_with_the_history(new_story: NewStory)
     class CountingStore:
         dialect = story.store.dialect
         snapshot = staticmethod(story.store.snapshot)
+        one = staticmethod(story.store.one)
 
         @staticmethod
         def transaction() -> Counting:

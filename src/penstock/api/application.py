@@ -217,8 +217,7 @@ class Application:
 
     def _authenticate(self, scope: Scope, headers: Mapping[str, str], body: bytes, service: str) -> AccessKey:
         signed = parse_authorization(headers)
-        with self.engine.store.snapshot() as tx:
-            row = tx.one("key_by_id", access_key=signed.access_key)
+        row = self.engine.store.one("key_by_id", access_key=signed.access_key)
         if row is None or row["revoked_at"] is not None or signed.token is not None:  # our keys have no sessions
             raise unknown_access_key()
         key = read(AccessKey, row)
@@ -243,10 +242,12 @@ class Application:
         event = self.waiters.add(group)
         gone = asyncio.ensure_future(_disconnected(receive, event))
         self._look_again()
+        has_waited = False
         try:
             while not gone.done():
                 event.clear()
-                answer = await self._poll(accepted)
+                answer = await self._poll(accepted, has_waited)
+                has_waited = True
                 if answer is not None:
                     event.set()  # there may be more tasks: the next one looks as well
                     if gone.done() and answer:
@@ -263,10 +264,12 @@ class Application:
             gone.cancel()
             self.waiters.remove(group, event)
 
-    async def _poll(self, accepted: Accepted) -> Answer | None:
+    async def _poll(self, accepted: Accepted, has_waited: bool) -> Answer | None:
         """A task if there is one; where reading is quick, that there is none costs no thread."""
-        if self.engine.store.reads_here and tasks.nothing_waits(accepted.call, accepted.request):
+        if self.engine.store.reads_here and tasks.nothing_waits(accepted.call, accepted.request["workerGroup"]):
             return None
+        if has_waited:
+            await self._run(tasks.check_key, accepted.call)
         answer: Answer | None = await self._run(accepted.function, accepted.call, accepted.request)
         return answer
 

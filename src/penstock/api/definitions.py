@@ -51,6 +51,7 @@ def put_pipeline_definition(call: Call, request: Request) -> Answer:
                 created_by=call.by,
             )
             turn.tx.execute("set_latest_version", pipeline_id=pipeline.pipeline_id, version=version)
+            turn.pipelines.pop(pipeline.pipeline_id, None)
     return verdict_answer(verdict.errors, verdict.warnings)
 
 

@@ -20,7 +20,7 @@ LAST_WORDS = 30_000  # milliseconds after an attempt was ended from outside: its
 def write_log(call: Call, request: Request) -> Answer:
     """Keep what a task has added to one of its logs; a task that has lost its lease is TaskNotFoundException."""
     with call.engine.reading() as turn:
-        attempt = held(call, turn, request["taskId"])
+        attempt = held(call, call.engine.store, request["taskId"])
         instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
         assert instance is not None, "every attempt is of an instance"
     folder = _folder(call, instance, attempt)
@@ -31,7 +31,7 @@ def write_log(call: Call, request: Request) -> Answer:
     except OSError as error:
         message = f"The logs of {attempt.attempt_id} cannot be kept: {error.strerror}."
         raise ServiceError("InternalServiceError", message, 500) from error
-    return {"size": size, "isMoreWanted": is_more_wanted}
+    return {"size": size, "isMoreWanted": is_more_wanted, "isThere": call.logs.has_own(folder, request["taskId"])}
 
 
 def read_log(call: Call, request: Request) -> Answer:

@@ -8,7 +8,6 @@ import string
 
 from penstock.api.call import Answer, Call, Request, active_version, find_pipeline, invalid
 from penstock.clock import ms_to_field, to_field
-from penstock.engine.status import move
 from penstock.engine.turn import Turn
 from penstock.store.rows import ComponentState, Pipeline, read_all
 
@@ -55,7 +54,7 @@ def delete_pipeline(call: Call, request: Request) -> Answer:
     pipeline_id = request["pipelineId"]
     with call.engine.turn(pipeline_id) as turn:
         pipeline = find_pipeline(call, turn, pipeline_id)
-        move(turn.tx, pipeline, "delete", turn.now, detail=call.by)
+        turn.move_pipeline(pipeline, "delete", call.by)
         for table in TABLES:
             turn.tx.execute(f"delete_{table}", pipeline_id=pipeline_id)
     return {}

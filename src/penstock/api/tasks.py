@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from penstock.api.call import Answer, Call, Request, check_worker_group, invalid, not_for_group, task_not_found
+from penstock.clock import to_ms
 from penstock.definition.api_form import object_to_api
 from penstock.definition.model import PipelineObject
 from penstock.engine import attempts, resources
@@ -15,6 +16,7 @@ from penstock.engine.evaluation import NotEvaluated, task_objects
 from penstock.engine.plan import resource_group, resource_of_group
 from penstock.engine.turn import Turn
 from penstock.log_lines import about
+from penstock.store.database import Reads
 from penstock.store.keys import insert_key, new_key
 from penstock.store.rows import Attempt, Instance, read
 from penstock.wire.sigv4 import unknown_access_key
@@ -53,9 +55,8 @@ def poll_for_task(call: Call, request: Request) -> Answer | None:
     return None
 
 
-def nothing_waits(call: Call, request: Request) -> bool:
+def nothing_waits(call: Call, group: str) -> bool:
     """Whether a poll would find nothing now, as far as a single read can tell."""
-    group = request["workerGroup"]
     check_worker_group(call.key, group)
     call.runners.saw(request.get("hostname", ""), group, call.key.access_key)
     return resource_of_group(group) is None and _next_waiting(call, group) is None
@@ -92,21 +93,19 @@ def _set_aside(call: Call, waiting: Attempt) -> None:
             turn.due(available_at)
 
 
+def check_key(call: Call) -> None:
+    """For a poll that has waited: its key may have been revoked meanwhile."""
+    key = call.engine.store.one("key_by_id", access_key=call.key.access_key)
+    if key is None or key["revoked_at"] is not None:
+        raise unknown_access_key()
+
+
 def _next_waiting(call: Call, group: str) -> Attempt | None:
-    with call.engine.reading() as turn:
-        key = turn.tx.one("key_by_id", access_key=call.key.access_key)
-        if key is None or key["revoked_at"] is not None:  # while the poll was waiting
-            raise unknown_access_key()
-        if call.key.pipeline_id is not None:
-            row = turn.tx.one(
-                "next_waiting_attempt_of_pipeline",
-                worker_group=group,
-                now=turn.now,
-                owner=call.engine.owner,
-                pipeline_id=call.key.pipeline_id,
-            )
-        else:
-            row = turn.tx.one("next_waiting_attempt", worker_group=group, now=turn.now, owner=call.engine.owner)
+    known = {"worker_group": group, "now": to_ms(call.engine.clock.now()), "owner": call.engine.owner}
+    if call.key.pipeline_id is not None:
+        row = call.engine.store.one("next_waiting_attempt_of_pipeline", **known, pipeline_id=call.key.pipeline_id)
+    else:
+        row = call.engine.store.one("next_waiting_attempt", **known)
     return read(Attempt, row) if row else None
 
 
@@ -178,15 +177,14 @@ def _with_key(call: Call, turn: Turn, obj: PipelineObject, instance: Instance) -
 @contextmanager
 def _task_turn(call: Call, task_id: str) -> Iterator[tuple[Turn, Attempt]]:
     """A turn on the pipeline of a task, with its attempt; TaskNotFoundException where the caller does not hold it."""
-    with call.engine.reading() as turn:
-        pipeline_id = held(call, turn, task_id).pipeline_id
+    pipeline_id = held(call, call.engine.store, task_id).pipeline_id
     with call.engine.turn(pipeline_id) as turn:
-        yield turn, held(call, turn, task_id)
+        yield turn, held(call, turn.tx, task_id)
 
 
-def held(call: Call, turn: Turn, task_id: str) -> Attempt:
+def held(call: Call, reads: Reads, task_id: str) -> Attempt:
     """The attempt of a task that the caller holds; TaskNotFoundException where it does not."""
-    row = turn.tx.one("attempt_by_task", task_id=task_id)
+    row = reads.one("attempt_by_task", task_id=task_id)
     if row is None or row["owner"] != call.engine.owner:
         raise task_not_found(task_id)
     attempt = read(Attempt, row)

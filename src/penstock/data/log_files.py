@@ -52,7 +52,7 @@ class LogFiles:
         Gives how many bytes of the task are there, from where it should go on, and whether any more is wanted. Nothing
         is written behind a gap. Raises OSError.
         """
-        if (folder / task_mark(task_id)).exists():
+        if self.has_own(folder, task_id):
             return offset + len(content), False
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / _LAST_TASK).open("a+", encoding="utf-8") as note:
@@ -66,6 +66,10 @@ class LogFiles:
                 with (folder / name).open("ab") as stream:
                     stream.write(kept + self._left_out() if is_cut else kept)
             return size + len(kept) - begin, len(kept) == len(new) and size <= self.keep_bytes
+
+    def has_own(self, folder: Path, task_id: str) -> bool:
+        """Whether the folder is the very one that the task's runner writes to."""
+        return (folder / task_mark(task_id)).exists()
 
     def _left_out(self) -> bytes:
         text = (

@@ -11,7 +11,6 @@ from penstock.definition.model import Values
 from penstock.definition.timetable import Timing
 from penstock.engine import endings, rerun
 from penstock.engine.plan import Component, Plan
-from penstock.engine.status import move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Activation, ComponentState, Instance, Pipeline, read, read_all
 from penstock.wire.reasons import DEACTIVATED
@@ -21,7 +20,7 @@ def activate(
     turn: Turn, pipeline: Pipeline, version: int, values: Values, start_at: int | None, by: str
 ) -> Activation | None:
     """Make an activation and let its components run; None where the pipeline's state does not allow it."""
-    if move(turn.tx, pipeline, "activate", turn.now, detail=by) is None:
+    if turn.move_pipeline(pipeline, "activate", by) is None:
         return None
     number = pipeline.activation + 1
     scheduled_at, skip_until = turn.now // 1000 * 1000, start_at
@@ -44,6 +43,7 @@ def activate(
         activated_by=by,
     )
     turn.tx.execute("set_activation", pipeline_id=pipeline.pipeline_id, number=number, at=turn.now)
+    turn.pipelines.pop(pipeline.pipeline_id, None)
     plan = turn.plans.find(turn.tx, pipeline.pipeline_id, number)
     _drop_cursors(turn, plan)
     for component in plan.components.values():
@@ -102,7 +102,7 @@ def _set_out(turn: Turn, plan: Plan, component: Component) -> None:
 
 def deactivate(turn: Turn, pipeline: Pipeline, *, cancel_active: bool) -> bool:
     """Make no more instances and cancel those that wait, and the running ones too unless they may finish."""
-    if move(turn.tx, pipeline, "deactivate", turn.now) is None:
+    if turn.move_pipeline(pipeline, "deactivate") is None:
         return False
     turn.tx.execute("stop_cursors", pipeline_id=pipeline.pipeline_id, at=turn.now)
     rows = turn.tx.all("active_instances_of_pipeline", pipeline_id=pipeline.pipeline_id)

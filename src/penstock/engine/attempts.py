@@ -78,9 +78,10 @@ def worker_group(plan: Plan, component: Component, instance: Instance) -> str:
 
 def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance] | None:
     """Give an attempt to a task runner as a lease; None when somebody else was first, or it was paused meanwhile."""
-    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-    if instance is None or turn.paused(instance) is not None:
+    row = turn.tx.one("instance_and_its_pause", pipeline_id=attempt.pipeline_id, instance_id=attempt.instance_id)
+    if row is None or row["is_paused"]:
         return None
+    instance = read(Instance, {key: value for key, value in dict(row).items() if key != "is_paused"})
     component = turn.component(instance)
     lease_until = turn.in_seconds(turn.settings.acknowledge_within)
     limit = None

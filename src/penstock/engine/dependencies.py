@@ -64,22 +64,29 @@ def consumers(turn: Turn, producer: Instance) -> list[tuple[str, str]]:
     return consumers_at(turn, producer.pipeline_id, producer.component, producer.node, producer.scheduled_start)
 
 
-def meet(turn: Turn, producer: Instance, kind: str) -> None:
-    """Set `met` on the rows of a kind that name this producer, and look at those whose rows they are."""
-    if _set(turn, "meet_producer", producer, kind):
-        for consumer, its_kind in consumers(turn, producer):
-            if its_kind == kind:
+def meet(turn: Turn, producer: Instance, *kinds: str) -> None:
+    """Set `met` on the rows of up to three kinds that name this producer, and look at those whose rows they are."""
+    first, second, third = (kinds * 3)[:3]
+    done = turn.tx.execute(
+        "meet_producer",
+        pipeline_id=producer.pipeline_id,
+        producer=producer.component,
+        producer_node=producer.node,
+        producer_start=producer.scheduled_start,
+        kind=first,
+        second_kind=second,
+        third_kind=third,
+    )
+    if done:
+        for consumer, kind in consumers(turn, producer):
+            if kind in kinds:
                 turn.check(producer.pipeline_id, consumer)
 
 
 def unmeet(turn: Turn, producer: Instance, kind: str) -> None:
     """Take `met` back: the producer is to run again."""
-    _set(turn, "unmeet_producer", producer, kind)
-
-
-def _set(turn: Turn, query: str, producer: Instance, kind: str) -> int:
-    return turn.tx.execute(
-        query,
+    turn.tx.execute(
+        "unmeet_producer",
         pipeline_id=producer.pipeline_id,
         producer=producer.component,
         producer_node=producer.node,

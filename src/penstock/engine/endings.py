@@ -18,12 +18,11 @@ def ended(turn: Turn, instance: Instance) -> None:
     if instance.family == "Resource":
         unmeet(turn, instance, "resource")
     if instance.status == "FINISHED" and instance.family != "Resource":
-        meet(turn, instance, "data")
-        meet(turn, instance, "precondition")
+        meet(turn, instance, "data", "precondition", "served")
     else:
         for consumer, _ in consumers(turn, instance):
             turn.check(instance.pipeline_id, consumer)
-    meet(turn, instance, "served")
+        meet(turn, instance, "served")
     if instance.status in UNSUCCESSFUL:
         _cancel_preconditions(turn, instance)
         if instance.family == "Resource":
@@ -108,8 +107,8 @@ def perhaps_over(turn: Turn, pipeline_id: str) -> None:
     if active is not None and active["n"]:
         return
     if pipeline.state == "DEACTIVATING":
-        move(turn.tx, pipeline, "settle", turn.now)
+        turn.move_pipeline(pipeline, "settle")
         return
     unfinished = turn.tx.one("unfinished_components", pipeline_id=pipeline_id)
     if pipeline.state == "SCHEDULED" and unfinished is not None and not unfinished["n"]:
-        move(turn.tx, pipeline, "finish", turn.now)
+        turn.move_pipeline(pipeline, "finish")

@@ -22,6 +22,7 @@ from penstock.engine.turn import Turn
 from penstock.log_lines import about
 from penstock.settings import Settings
 from penstock.store.database import Store
+from penstock.store.rows import Pipeline, read
 from penstock.store.secrets import Secrets
 
 LOG = logging.getLogger(__name__)
@@ -66,9 +67,10 @@ class Engine:
         began = perf_counter()
         try:
             with self.store.transaction() as tx:
-                if pipeline_id is not None:
-                    tx.one("pipeline_for_update", pipeline_id=pipeline_id)
+                locked = tx.one("pipeline_for_update", pipeline_id=pipeline_id) if pipeline_id is not None else None
                 turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine, self.targets_of)
+                if locked is not None:
+                    turn.pipelines[locked["pipeline_id"]] = read(Pipeline, locked)
                 try:
                     yield turn
                     settle(turn)

@@ -65,7 +65,7 @@ def start_again(turn: Turn, instance: Instance, *, counts: bool = False) -> Inst
     )
     if again is None:
         return None
-    move(turn.tx, pipeline, "rerun", turn.now)
+    turn.move_pipeline(pipeline, "rerun")
     for kind in ("data", "precondition", "served", "resource"):
         unmeet(turn, again, kind)
     return again

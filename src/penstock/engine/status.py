@@ -63,6 +63,7 @@ TRANSITIONS = (
 )
 # fmt: on
 
+_COLUMNS = {cls: tuple(column.name for column in fields(cls)) for cls in (Pipeline, Instance, Attempt)}
 _TARGETS = {(t.sphere, t.verb, source): t.target for t in TRANSITIONS for source in t.sources}
 
 T = TypeVar("T", Pipeline, Instance, Attempt)
@@ -79,7 +80,7 @@ def move(tx: Transaction, row: T, verb: str, now: int, *, detail: str = "", **ch
     if target is None:
         return None
     moved = replace(row, **changes | _following(row, target, now, changes))
-    columns = {column.name: getattr(moved, column.name) for column in fields(moved)}
+    columns = {name: getattr(moved, name) for name in _COLUMNS[type(moved)]}
     held: dict[str, Any] = {"held_task_id": row.task_id} if isinstance(row, Attempt) else {}
     if not tx.execute(query, **columns | held, from_status=status, to_status=target):
         return None

@@ -11,7 +11,7 @@ from penstock.clock import from_ms, to_ms
 from penstock.definition.period import Period
 from penstock.engine.alarm_targets import TargetsOf, nowhere
 from penstock.engine.plan import Component, Plan, Plans
-from penstock.engine.status import earliest
+from penstock.engine.status import earliest, move
 from penstock.settings import EngineSettings
 from penstock.store.database import Transaction
 from penstock.store.rows import Instance, Pipeline, read
@@ -25,6 +25,7 @@ class Turn:
     components of which more instances may be due, `perhaps_over` pipelines that may be finished. `set_going` counts
     the instances of a component that its schedule and its backfills have set going, `backfilled` are the backfills'.
     `attempts` counts attempts by the status that they were moved to, for metrics.
+    `pipelines` holds rows as they are now: whoever changes one takes it out.
     """
 
     tx: Transaction
@@ -38,6 +39,7 @@ class Turn:
     checks: deque[tuple[str, str]] = field(default_factory=deque)
     cursors: deque[tuple[str, str]] = field(default_factory=deque)
     perhaps_over: set[str] = field(default_factory=set)
+    pipelines: dict[str, Pipeline] = field(default_factory=dict)
     has_alarms: bool = False
     attempts: Counter[str] = field(default_factory=Counter)
     set_going: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -46,10 +48,19 @@ class Turn:
 
     def pipeline(self, pipeline_id: str) -> Pipeline:
         """The pipeline's row as it is now."""
-        row = self.tx.one("pipeline_by_id", pipeline_id=pipeline_id)
-        if row is None:
-            raise LookupError(pipeline_id)
-        return read(Pipeline, row)
+        found = self.pipelines.get(pipeline_id)
+        if found is None:
+            row = self.tx.one("pipeline_by_id", pipeline_id=pipeline_id)
+            if row is None:
+                raise LookupError(pipeline_id)
+            found = self.pipelines[pipeline_id] = read(Pipeline, row)
+        return found
+
+    def move_pipeline(self, pipeline: Pipeline, verb: str, detail: str = "") -> Pipeline | None:
+        """Move a pipeline's state, if the table allows it; gives the new row, else None."""
+        moved = move(self.tx, pipeline, verb, self.now, detail=detail)
+        self.pipelines.pop(pipeline.pipeline_id, None)
+        return moved
 
     def plan(self, instance: Instance) -> Plan:
         """The plan that the instance belongs to."""

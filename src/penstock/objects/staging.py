@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from penstock.objects.data_nodes.s3_data_node import S3DataNode
@@ -11,6 +12,7 @@ from penstock.objects.families import DataNode
 from penstock.objects.work import Work, WorkFailed
 
 
+@cache
 def shell() -> str:
     """bash, as on the real service's machines; sh where there is none."""
     return shutil.which("bash") or "/bin/sh"

@@ -17,7 +17,7 @@ class LogUpload:
     """What one task writes to the logs of its attempt, on its way to the service.
 
     The files are those that were masked when they were written, so nothing is sent that has secrets in it. A service
-    that shares the data directory sees the file `.task-…`, and wants nothing.
+    that shares the data directory sees the file `.task-…`, and wants nothing: `is_shared` once it has said so.
     """
 
     def __init__(self, logs: AttemptLogs, task_id: str, client: Client) -> None:
@@ -27,6 +27,7 @@ class LogUpload:
         self._beginnings = {name: self._size(name) for name in NAMES}  # an earlier task of the attempt wrote that
         self._sent = dict.fromkeys(NAMES, 0)
         self._sending = threading.Lock()
+        self.is_shared = False
         self._mark = logs.folder / task_mark(task_id)
         self._mark.touch()
 
@@ -51,6 +52,7 @@ class LogUpload:
                 answer = self._client.call(
                     "WriteLog", _timeout=PATIENCE, taskId=self._task_id, name=name, offset=sent, content=content
                 )
+                self.is_shared = answer["isThere"]
                 if not answer["isMoreWanted"]:
                     del self._sent[name]
                     return

@@ -24,6 +24,7 @@ LOG = logging.getLogger(__name__)
 REFUSED = ("UnrecognizedClientException", "AccessDeniedException", "InvalidSignatureException")
 THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+FIRST_REPORT = 1.0  # seconds
 RESOURCE_PREFIX = "resource:"
 LONGEST_UNCHECKED = 0.5  # seconds between two checks while `join` waits
 STOPPED = "The task runner was stopped."
@@ -60,6 +61,7 @@ class Runner:
         self.polls, self.client = client(), client()
         self.logs = logs
         self._takes_logs = logs is not None
+        self._shares_logs = False  # whether the service works in the same data directory, which it tells
         self.catalogue = catalogue
         self.place = place
         self.groups = list(groups)
@@ -174,7 +176,7 @@ class Runner:
             told = failure("TaskNotBegun", f"The task runner on {self.place.hostname} cannot begin: {error}")
             self._set_status(answer["taskId"], answer["attemptId"], told)
             return
-        if self.logs is not None and self._takes_logs:
+        if self.logs is not None and self._takes_logs and not self._shares_logs:
             with contextlib.suppress(OSError):  # its logs stay here
                 task.upload = LogUpload(task.logs, task.task_id, self.logs)
         self.held.add(task)
@@ -185,8 +187,6 @@ class Runner:
 
     def _run(self, task: Task) -> None:
         try:
-            if not self._progress(task):
-                return
             if self._stopping.is_set():
                 task.stop.set(STOPPED)
             LOG.info("%s begins", task.attempt_id, extra=task.about)
@@ -225,6 +225,7 @@ class Runner:
             return
         try:
             task.upload.send()
+            self._shares_logs = self._shares_logs or task.upload.is_shared
         except (ConnectionFailed, OSError):  # it is tried again, and reports tell the same of the connection
             pass
         except ServiceError as error:
@@ -288,13 +289,16 @@ class Runner:
         return not answer["canceled"]
 
     def _report(self) -> None:
-        beats = 0.0
-        while not self._stopping.wait(self.pace.report):
+        """Report on every task at its pace, for the first time when it has worked for a moment: most are over then."""
+        beat = time.monotonic()
+        while not self._stopping.wait(min(FIRST_REPORT, self.pace.report)):
+            now = time.monotonic()
             for task in self.held.all():
-                self._progress(task)
-            beats += self.pace.report
-            if beats >= self.pace.heartbeat:
-                beats = 0.0
+                if task.reported_at is None or now - task.reported_at >= self.pace.report:
+                    task.reported_at = now
+                    self._progress(task)
+            if now - beat >= self.pace.heartbeat:
+                beat = now
                 for group in self.groups:
                     with contextlib.suppress(ServiceError, ConnectionFailed):
                         self._must_end(group)

@@ -62,6 +62,7 @@ class Task:
     stop: Stop = field(default_factory=Stop)
     fields: dict[str, str] = field(default_factory=dict)
     upload: LogUpload | None = None
+    reported_at: float | None = None
 
     @classmethod
     def read(cls, answer: Mapping[str, Any], place: Place) -> Task:

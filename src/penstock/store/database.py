@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from penstock.store.sql_files import migrations, queries, statements
 
 Row = Mapping[str, Any]
+T = TypeVar("T")
 BUSY_SECONDS = 60.0
 PAUSE_SECONDS = 0.02
 WRITING = "BEGIN"
@@ -26,14 +27,8 @@ class StoreError(Exception):
     """The store cannot be opened; the text says why and what to do."""
 
 
-class Transaction(Protocol):
-    """One transaction; leaving it by an exception undoes everything."""
-
-    def execute(self, query: str, **parameters: Any) -> int:
-        """Run a named query; gives the number of rows that it changed."""
-
-    def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run a named query once for each row of parameters."""
+class Reads(Protocol):
+    """What can be read from: a transaction, or the store itself."""
 
     def one(self, query: str, **parameters: Any) -> Row | None:
         """The first row of a named query."""
@@ -42,8 +37,18 @@ class Transaction(Protocol):
         """All rows of a named query."""
 
 
-class Store(Protocol):
-    """The store: transactions that write, and snapshots that read."""
+class Transaction(Reads, Protocol):
+    """One transaction; leaving it by an exception undoes everything."""
+
+    def execute(self, query: str, **parameters: Any) -> int:
+        """Run a named query; gives the number of rows that it changed."""
+
+    def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run a named query once for each row of parameters."""
+
+
+class Store(Reads, Protocol):
+    """The store: transactions that write, snapshots that read, and single reads, which cost a third of a snapshot."""
 
     dialect: str
     schema: int
@@ -156,14 +161,30 @@ class SqliteStore:
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """A reader that sees one state, whatever is written meanwhile."""
+        with self._reader() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield _SqliteTransaction(connection)
+            finally:
+                connection.execute("ROLLBACK")
+
+    def one(self, query: str, **parameters: Any) -> Row | None:
+        """The first row of a named query, outside of any transaction."""
+        return next(iter(self.all(query, **parameters)), None)
+
+    def all(self, query: str, **parameters: Any) -> list[Row]:
+        """All rows of a named query, outside of any transaction."""
+        with self._reader() as connection:
+            return _SqliteTransaction(connection).all(query, **parameters)
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
         with self._pooling:
             connection = self._readers.pop() if self._readers else None
         connection = connection or self._connect()
-        connection.execute("BEGIN")
         try:
-            yield _SqliteTransaction(connection)
+            yield connection
         finally:
-            connection.execute("ROLLBACK")
             with self._pooling:
                 self._readers.append(connection)
 
@@ -266,30 +287,35 @@ class PostgresqlStore:
 
     @contextmanager
     def _begun(self, kind: str) -> Iterator[Any]:
-        connection = self._begin(kind)
+        connection, _ = self._first(lambda connection: connection.execute(kind))
         try:
             yield connection
             connection.execute("COMMIT")
         finally:
             if not connection.closed and connection.info.transaction_status:
                 connection.execute("ROLLBACK")
-            if not connection.closed:
-                with self._lock:
-                    self._idle.append(connection)
+            self._take_back(connection)
 
-    def _begin(self, kind: str) -> Any:
-        """A connection with a begun transaction; one that the server has cut since its last use is dropped."""
+    def _first(self, work: Callable[[Any], T]) -> tuple[Any, T]:
+        """A connection that has done its first work; one that the server has cut since its last use is dropped."""
         while True:
             with self._lock:
                 idle = self._idle.pop() if self._idle else None
             connection = idle or self._open()
             try:
-                connection.execute(kind)
-                return connection
+                return connection, work(connection)
             except self.unavailable:
                 connection.close()
                 if idle is None:
                     raise
+            except BaseException:
+                self._take_back(connection)
+                raise
+
+    def _take_back(self, connection: Any) -> None:
+        if not connection.closed:
+            with self._lock:
+                self._idle.append(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -307,6 +333,16 @@ class PostgresqlStore:
         """The whole database."""
         with self._begun(READING) as connection:
             return int(connection.execute("SELECT pg_database_size(current_database()) AS n").fetchone()["n"])
+
+    def one(self, query: str, **parameters: Any) -> Row | None:
+        """The first row of a named query, outside of any transaction."""
+        return next(iter(self.all(query, **parameters)), None)
+
+    def all(self, query: str, **parameters: Any) -> list[Row]:
+        """All rows of a named query, outside of any transaction."""
+        connection, rows = self._first(lambda connection: _PostgresqlTransaction(connection).all(query, **parameters))
+        self._take_back(connection)
+        return rows
 
     def close(self) -> None:
         """Close every idle connection."""

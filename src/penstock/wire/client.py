@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import select
-import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -14,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from penstock import __version__
 from penstock.clock import SystemClock
+from penstock.wire.connection import Connection, NoAnswer
 from penstock.wire.errors import ProtocolError, ServiceError
 from penstock.wire.json_protocol import decode_error, decode_output, encode_input
 from penstock.wire.model import ServiceModel
@@ -69,8 +67,8 @@ class Client:
         self._timeout = timeout
         self._clock = clock or SystemClock().now
         self._lock = threading.Lock()
-        self._idle: list[http.client.HTTPConnection] = []
-        self._busy: set[http.client.HTTPConnection] = set()
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
         self._closed = False
         self._certificate = certificate
         self._tls: ssl.SSLContext | None = None
@@ -119,7 +117,7 @@ class Client:
             idle, self._idle = self._idle, []
             for connection in self._busy:
                 # Shut down, not closed: the thread that reads from it wakes up and closes it itself.
-                _shut_down(connection)
+                connection.shut_down()
         for connection in idle:
             connection.close()
 
@@ -128,40 +126,35 @@ class Client:
     ) -> tuple[int, dict[str, str], bytes]:
         for may_be_kept in (True, False):
             connection, kept = self._take(timeout, may_be_kept)
-            reusable = answered = False
+            connection.timeout = timeout
             try:
                 if not kept:
                     connection.connect()
-                    if self._certificate is not None and not is_pinned(connection.sock, self._certificate):
+                    if self._certificate is not None and not is_pinned(connection.socket, self._certificate):
                         raise ConnectionFailed(self.endpoint, "it is not the server that this runner belongs to")
                 if self._closed:
                     raise ConnectionFailed(self.endpoint, _CLOSED)
-                connection.request("POST", path, body, headers)
-                response = connection.getresponse()
-                answered = True
-                answer = response.read()
-                reusable = not response.will_close
-                return response.status, {key.lower(): value for key, value in response.getheaders()}, answer
-            except (OSError, http.client.HTTPException) as error:
+                answer = connection.exchange(path, headers, body)
+                return answer.status, answer.headers, answer.body
+            except (OSError, NoAnswer) as error:
                 # A server may close a connection it had kept just when the next request is on its way; such a
                 # request, unanswered, is sent once more, on a new connection.
-                dropped = kept and not answered and isinstance(error, BrokenPipeError | ConnectionResetError)
+                is_cut = isinstance(error, BrokenPipeError | ConnectionResetError) or getattr(error, "is_cut", False)
+                dropped = kept and is_cut
                 if not dropped or self._closed:
                     raise self._failed(error, timeout) from error
             finally:
-                self._give_back(connection, reusable)
+                self._give_back(connection)
         raise AssertionError("a new connection either answers or fails")
 
-    def _take(self, timeout: float, may_be_kept: bool) -> tuple[http.client.HTTPConnection, bool]:
+    def _take(self, timeout: float, may_be_kept: bool) -> tuple[Connection, bool]:
         """A connection to use, and whether it is one that was kept."""
         with self._lock:
             if self._closed:
                 raise ConnectionFailed(self.endpoint, _CLOSED)
             while may_be_kept and self._idle:
                 connection = self._idle.pop()
-                if _alive(connection):
-                    connection.timeout = timeout
-                    connection.sock.settimeout(timeout)
+                if connection.is_alive():
                     self._busy.add(connection)
                     return connection, True
                 connection.close()
@@ -169,16 +162,14 @@ class Client:
             self._busy.add(connection)
             return connection, False
 
-    def _new_connection(self, timeout: float) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        if self._tls is not None:
-            return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._tls)
-        return http.client.HTTPConnection(host, port, timeout=timeout)
+    def _new_connection(self, timeout: float) -> Connection:
+        port = self._url.port or (443 if self._tls is not None else 80)
+        return Connection(self._url.hostname or "", port, timeout, self._tls)
 
-    def _give_back(self, connection: http.client.HTTPConnection, reusable: bool) -> None:
+    def _give_back(self, connection: Connection) -> None:
         with self._lock:
             self._busy.discard(connection)
-            if reusable and not self._closed:
+            if connection.is_reusable and not self._closed:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -197,7 +188,7 @@ class Client:
         if isinstance(error, ssl.SSLError):
             return ConnectionFailed(self.endpoint, f"it does not speak HTTPS as we do ({error.reason})")
         reason = getattr(error, "strerror", None) or str(error) or repr(error)
-        if self._tls is None and isinstance(error, http.client.RemoteDisconnected):
+        if self._tls is None and isinstance(error, NoAnswer):
             return ConnectionFailed(self.endpoint, reason, "If it serves HTTPS, the endpoint begins with https://.")
         return ConnectionFailed(self.endpoint, reason)
 
@@ -211,27 +202,6 @@ def _checked_endpoint(endpoint: str) -> SplitResult:
     except ValueError:
         pass
     raise ValueError(f"The endpoint '{endpoint}' is not a URL; write it like http://127.0.0.1:4780")
-
-
-def _alive(connection: http.client.HTTPConnection) -> bool:
-    """Whether an idle connection may be used: one that has something to read was closed by the server."""
-    if connection.sock is None:
-        return False
-    try:
-        poll = select.poll()
-        poll.register(connection.sock, select.POLLIN)
-        return not poll.poll(0)
-    except (OSError, ValueError):
-        return False
-
-
-def _shut_down(connection: http.client.HTTPConnection) -> None:
-    try:
-        if connection.sock is not None:
-            # Not SSLSocket's own, which takes the connection's state away from the thread that reads.
-            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
-    except OSError:
-        pass
 
 
 def _user_agent() -> str:

@@ -8,6 +8,11 @@ ON CONFLICT DO NOTHING;
 -- name: instance_by_id
 SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id;
 
+-- name: instance_and_its_pause
+SELECT i.*, EXISTS (SELECT 1 FROM components c WHERE c.pipeline_id = i.pipeline_id
+    AND c.component IN (i.component, i.node) AND c.paused = 1) AS is_paused
+FROM instances i WHERE i.pipeline_id = :pipeline_id AND i.instance_id = :instance_id;
+
 -- name: instance_by_key
 SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND component = :component AND node = :node
 AND scheduled_start = :scheduled_start;
@@ -85,7 +90,8 @@ AND producer_node = '' AND producer_start BETWEEN :first AND :last AND kind IN (
 
 -- name: meet_producer
 UPDATE dependencies SET met = 1 WHERE pipeline_id = :pipeline_id AND producer = :producer
-AND producer_node = :producer_node AND producer_start = :producer_start AND kind = :kind AND met = 0;
+AND producer_node = :producer_node AND producer_start = :producer_start AND kind IN (:kind, :second_kind, :third_kind)
+AND met = 0;
 
 -- name: unmeet_producer
 UPDATE dependencies SET met = 0 WHERE pipeline_id = :pipeline_id AND producer = :producer
