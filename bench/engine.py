@@ -3,10 +3,10 @@
     python bench/engine.py [TASKS] [--store sqlite|postgresql|both] [--peers PYTHON]
 
 TASKS (1,000) independent shell activities that run `true` are activated on a `penstock server` and worked by a
-`penstock runner` of 2 and of 8 task threads; measured is the time from the activation to the end of the pipeline, and the
-processor time of server and runner without the commands themselves. procrastinate and Luigi do the same work with as many
-workers; they are measured with the interpreter PYTHON, which has them installed (this one, if not given). A PostgreSQL of
-its own is started in a temporary folder for the store and for procrastinate.
+`penstock runner` of 2 and of 8 task threads; measured is the time from the activation to the end of the pipeline, and
+the processor time of server and runner without the commands themselves. procrastinate and Luigi do the same work with
+as many workers; they are measured with the interpreter PYTHON, which has them installed (this one, if not given). A
+PostgreSQL of its own is started in a temporary folder for the store and for procrastinate.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -75,7 +74,9 @@ class Figures:
 @contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
     """A PostgreSQL server of its own, durable as it comes; gives its URL."""
-    bin_folder = Path(shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))))).parent
+    bin_folder = Path(
+        shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))))
+    ).parent
     data = folder / "postgresql"
     data.mkdir()
     prefix: list[str] = []
@@ -83,10 +84,25 @@ def postgresql(folder: Path) -> Iterator[str]:
         shutil.chown(data, "nobody", "nogroup")
         folder.chmod(0o755)
         prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    subprocess.run([*prefix, str(bin_folder / "initdb"), "-D", str(data), "-U", "bench", "-A", "trust"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*prefix, str(bin_folder / "initdb"), "-D", str(data), "-U", "bench", "-A", "trust"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     port = free_port()
     process = subprocess.Popen(
-        [*prefix, str(bin_folder / "postgres"), "-D", str(data), "-p", str(port), "-k", str(data), "-c", "listen_addresses=127.0.0.1"],
+        [
+            *prefix,
+            str(bin_folder / "postgres"),
+            "-D",
+            str(data),
+            "-p",
+            str(port),
+            "-k",
+            str(data),
+            "-c",
+            "listen_addresses=127.0.0.1",
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -241,7 +257,14 @@ def procrastinate(python: str, url: str, folder: Path, tasks: int, threads: int)
     with psycopg.connect(url, autocommit=True) as connection:
         exists = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
         if exists and exists[0] is None:
-            subprocess.run([tool, "--app=bench_app.app", "schema", "--apply"], env=environment, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            subprocess.run(
+                [tool, "--app=bench_app.app", "schema", "--apply"],
+                env=environment,
+                cwd=folder,
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
         worker = subprocess.Popen(
             [tool, "--app=bench_app.app", "worker", "-q", "bench", "--concurrency", str(threads)],
             env=environment,
@@ -253,7 +276,9 @@ def procrastinate(python: str, url: str, folder: Path, tasks: int, threads: int)
             time.sleep(3)
 
             def left() -> int:
-                row = connection.execute("SELECT count(*) FROM procrastinate_jobs WHERE status <> 'succeeded'").fetchone()
+                row = connection.execute(
+                    "SELECT count(*) FROM procrastinate_jobs WHERE status <> 'succeeded'"
+                ).fetchone()
                 assert row is not None
                 return int(row[0])
 
@@ -275,7 +300,13 @@ def luigi(python: str, folder: Path, tasks: int, threads: int) -> Figures | None
         return None
     (folder / "bench_luigi.py").write_text(LUIGI, encoding="utf-8")
     began = time.perf_counter()
-    subprocess.run([python, "bench_luigi.py", str(tasks), str(threads)], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [python, "bench_luigi.py", str(tasks), str(threads)],
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     return Figures(tasks / (time.perf_counter() - began))
 
 
@@ -306,7 +337,10 @@ def main() -> None:
                 with penstock_server(place, url if store == "postgresql" else None) as service:
                     line(f"Penstock, {store}, {threads} threads", throughput(service, place, options.tasks, threads))
             if options.peers != "none":
-                line(f"procrastinate, {threads} workers", procrastinate(options.peers, url, folder, options.tasks, threads))
+                line(
+                    f"procrastinate, {threads} workers",
+                    procrastinate(options.peers, url, folder, options.tasks, threads),
+                )
         if options.peers != "none":
             line("Luigi, 1 worker", luigi(options.peers, folder, options.tasks, 1))
         line("process starts from Python", bare(options.tasks))

@@ -1,11 +1,11 @@
-"""The service beside moto's server, which people start today to have AWS Data Pipeline's API: rates and latencies in one run.
+"""The service beside moto's server, which people start today to have AWS Data Pipeline's API: rates and latencies.
 
     python bench/service.py [SECONDS] [--store URL] [--moto PATH]
 
 Each operation is asked for SECONDS (2) with one connection, for the latency, and with eight, for the rate, by a client
-that signs before it measures and then only writes and reads bytes. Penstock verifies every signature, checks every limit
-and commits durably; moto does none of these and forgets all when it ends. moto has no PollForTask, so an empty poll is
-held beside moto's fastest read. At last 500 long polls wait at once: memory and processor time of the server.
+that signs before it measures and then only writes and reads bytes. Penstock verifies every signature, checks every
+limit and commits durably; moto does none of these and forgets all when it ends. moto has no PollForTask, so an empty
+poll is held beside moto's fastest read. At last 500 long polls wait at once: memory and processor time of the server.
 PATH is the moto_server to run (`pip install 'moto[server]'`; the one on PATH or beside this Python, if not given).
 """
 
@@ -58,7 +58,14 @@ class Server:
         headers = {"X-Amz-Target": f"DataPipeline.{operation}", "Content-Type": "application/x-amz-json-1.1"}
         url = f"http://127.0.0.1:{self.port}/"
         signed = sign(
-            "POST", url, headers, body, self.credentials, region="us-east-1", service="datapipeline", now=datetime.now(UTC)
+            "POST",
+            url,
+            headers,
+            body,
+            self.credentials,
+            region="us-east-1",
+            service="datapipeline",
+            now=datetime.now(UTC),
         )
         lines = [f"{name}: {value}" for name, value in signed.items()]
         return "\r\n".join(("POST / HTTP/1.1", *lines, f"Content-Length: {len(body)}", "", "")).encode() + body
@@ -130,7 +137,11 @@ def exchange(port: int, requests: list[bytes], connections: int, seconds: float 
                 if not connection.received.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
                     raise SystemExit(f"the server answered {connection.received[:600]!r}")
                 answers = [connection.received]
-                if not part or connection.received.startswith(b"HTTP/1.0") or b"onnection: close" in connection.received:
+                if (
+                    not part
+                    or connection.received.startswith(b"HTTP/1.0")
+                    or b"onnection: close" in connection.received
+                ):
                     close(connection)
                     connection = connect()
                 if not send(connection):
@@ -299,7 +310,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("seconds", type=float, nargs="?", default=2.0)
     parser.add_argument("--store")
-    parser.add_argument("--moto", default=shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server")))
+    parser.add_argument(
+        "--moto", default=shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server"))
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

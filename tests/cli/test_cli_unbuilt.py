@@ -55,7 +55,10 @@ def test_a_refused_run_gives_the_same_as_json(shell: Shell) -> None:
     write(shell)
     ran = shell.run("run", "pipeline.json", "--json")
     assert ran.status == 2
-    assert [(p["id"], p["value"]) for p in ran.json()["problems"]] == [("Count", "EmrActivity"), ("Table", "DynamoDBDataNode")]
+    assert [(p["id"], p["value"]) for p in ran.json()["problems"]] == [
+        ("Count", "EmrActivity"),
+        ("Table", "DynamoDBDataNode"),
+    ]
 
 
 def test_a_part_that_needs_none_of_them_runs(shell: Shell) -> None:

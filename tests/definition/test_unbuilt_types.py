@@ -9,7 +9,6 @@ from penstock.objects import load_catalogue
 from penstock.objects.families import Action
 
 
-
 class Page(Action):
     """Calls somebody."""
 
