@@ -92,7 +92,7 @@ class EmbeddedService:
             self.engine = Engine(
                 store,
                 load_catalogue(),
-                SystemClock(),
+                SystemClock(store.clock_offset),
                 self.settings,
                 secrets,
                 self.owner,
@@ -112,6 +112,7 @@ class EmbeddedService:
         self.is_self_signed = self._certificate is not None and self._certificate.is_self_signed
         self._end_killed_runs()
         self._recover()
+        store.listen(self.engine.hear)
         self._loop = threading.Thread(target=self.engine.loop, name="engine", daemon=True)
         self._loop.start()
         self._watch = threading.Thread(target=self._watch_runs, name="runs", daemon=True)
@@ -149,10 +150,14 @@ class EmbeddedService:
             place,
             groups,
             tasks=tasks,
-            pace=Pace(report=2.0 if self.options.is_run else 10.0),
+            pace=Pace(report=self._report_seconds()),
         )
         runner.start()
         self._runners.append(runner)
+
+    def _report_seconds(self) -> float:
+        """How often a runner reports: several times within the lease of the service's own tasks."""
+        return min(2.0 if self.options.is_run else 10.0, max(0.1, self.settings.engine.system_lease / 4))
 
     def stop(self) -> None:
         """End the runners with their tasks, then the service; a run's pipeline belongs to servers from now on."""

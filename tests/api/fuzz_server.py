@@ -47,6 +47,15 @@ class FuzzServer:
             self.process = subprocess.Popen(
                 [str(part) for part in command], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
             )
+        try:
+            self._begin()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _begin(self) -> None:
+        """Wait until it serves, and make a pipeline for each state."""
         self.endpoint = self._started()
         found = read_credentials(self.data / FILE)
         assert found is not None

@@ -90,6 +90,9 @@ def test_a_resource_shows_whom_it_serves_and_once_it_runs_its_id(api: Api, group
     second = api.activated(*graph(group))
     resource = api.instance(second, "Machine")
     own_group = f"resource:{second}_{resource}"
+    system = api.client(api.system_key())
+    while api.poll("penstock:system", system)["pipelineId"] != second:  # the group has the tasks of other tests
+        pass
     assert api.boto.report_task_runner_heartbeat(taskrunnerId="r", workerGroup=own_group)["terminate"] is False
     fields = api.fields(second, resource)
     assert fields["@status"] == "RUNNING"

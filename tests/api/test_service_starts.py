@@ -12,7 +12,7 @@ from api_service import ON_DEMAND, Api, shell, until
 
 from penstock.cli.composition import ServiceNotStarted, ServiceOptions
 from penstock.cli.credentials import read_credentials
-from penstock.locks import hold
+from penstock.locks import HeldFile, hold
 from penstock.service import EmbeddedService
 from penstock.store.rows import Attempt, read_all
 
@@ -114,6 +114,33 @@ def test_the_pipeline_of_a_killed_run_is_deactivated_and_belongs_to_servers(
     assert after.pipeline_fields(pipeline_id)["@pipelineState"] == "INACTIVE"
     after.boto.activate_pipeline(pipelineId=pipeline_id)
     assert after.poll(group)["pipelineId"] == pipeline_id
+
+
+def test_a_living_server_ends_what_a_killed_run_has_left(
+    start: Start, tmp_path: Path, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.service.LOOK_SECONDS", 0.05)
+    server = start(has_runner=False)
+    run = start(is_run=True, has_runner=False)
+    pipeline_id = run.activated(ON_DEMAND, shell("A", group))
+    run.service._held.pop().let_go()  # as if its process had been killed
+    until(lambda: server.pipeline_fields(pipeline_id)["@pipelineState"] == "INACTIVE")
+    until(lambda: list((tmp_path / "data/runs").iterdir()) == [])
+    server.boto.activate_pipeline(pipelineId=pipeline_id)
+    assert server.poll(group)["pipelineId"] == pipeline_id
+
+
+def test_a_run_whose_new_file_somebody_saw_first_takes_another(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    def hold_second(path: Path, *, shared: bool = False) -> HeldFile | None:
+        seen.append(path)
+        return None if path.parent.name == "runs" and len(seen) < 3 else hold(path, shared=shared)
+
+    monkeypatch.setattr("penstock.service.hold", hold_second)
+    run = start(is_run=True, has_runner=False).service
+    assert run.name == seen[-1].name
+    assert seen[-1] != seen[-2]
 
 
 def test_a_run_that_ends_leaves_no_file(start: Start, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from penstock.store.database import SqliteStore, Store, open_store
+from penstock.store.database import Store, open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
 
@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "stories"))
 def fast_store(folder: Path) -> Store:
     """SQLite that does not wait for the disk."""
     store = open_store(None, folder)
-    assert isinstance(store, SqliteStore)
-    store._writer.execute("PRAGMA synchronous = OFF")
+    with store.transaction() as tx:
+        connection = tx.connection  # type: ignore[attr-defined]
+    connection.execute("PRAGMA synchronous = OFF")
     return store
 
 

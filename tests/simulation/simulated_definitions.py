@@ -141,7 +141,7 @@ def _edited(before: Definition, chance: random.Random) -> Definition:
     for obj in made["objects"]:
         kind = obj.get("type", "")
         if kind == "Schedule" and chance.random() < 0.4:
-            obj["occurrences"] = str(max(1, int(obj["occurrences"]) + chance.randint(-1, 3)))
+            obj["occurrences"] = str(int(obj["occurrences"]) + chance.randint(1, 3))
         elif kind == "ShellCommandActivity" and chance.random() < 0.5:
             obj |= _retries(chance)
             obj["maxActiveInstances"] = str(chance.randint(2, 6))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Any
 
 from simulated_model import Model, Part
 from simulated_world import Step, World, rows_of
@@ -36,11 +35,8 @@ LEGAL = {
     | {("DEACTIVATING", "INACTIVE")}
     | {(a, "DELETING") for a in ("PENDING", "SCHEDULED", "FINISHED", "DEACTIVATING", "INACTIVE")},
 }
+EVENT = ("at", "pipeline_id", "object_id", "sphere", "verb", "from_status", "to_status", "detail")  # ids, but no tokens
 Key = tuple[str, str, str, int]  # pipeline, component, node, start
-
-
-class Broken(AssertionError):
-    """A law does not hold."""
 
 
 class State:
@@ -49,9 +45,9 @@ class State:
     def __init__(self, world: World, events_after: int) -> None:
         with world.store.snapshot() as tx:
             self.pipelines = {row["pipeline_id"]: row for row in rows_of(tx, "SELECT * FROM pipelines")}
-            self.components = rows_of(tx, "SELECT * FROM components")
-            self.instances = rows_of(tx, "SELECT * FROM instances ORDER BY scheduled_start, instance_id")
-            self.attempts = rows_of(tx, "SELECT * FROM attempts ORDER BY attempt_id")
+            self.components = rows_of(tx, "SELECT * FROM components ORDER BY pipeline_id, component")
+            self.instances = rows_of(tx, "SELECT * FROM instances ORDER BY pipeline_id, scheduled_start, instance_id")
+            self.attempts = rows_of(tx, "SELECT * FROM attempts ORDER BY pipeline_id, attempt_id")
             self.dependencies = rows_of(tx, "SELECT * FROM dependencies")
             self.backfills = rows_of(tx, "SELECT * FROM backfills")
             self.activations = rows_of(tx, "SELECT * FROM activations")
@@ -61,18 +57,13 @@ class State:
         self.by_id: dict[tuple[str, str], Row] = {}
         for row in self.instances:
             key = (row["pipeline_id"], row["component"], row["node"], row["scheduled_start"])
-            require(key not in self.at, f"two instances of one interval: {key}")
+            assert key not in self.at, f"two instances of one interval: {key}"
             self.at[key] = row
             self.by_id[row["pipeline_id"], row["instance_id"]] = row
         self.attempts_of: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in self.attempts:
             self.attempts_of[row["pipeline_id"], row["instance_id"]].append(row)
         self.component = {(row["pipeline_id"], row["component"]): row for row in self.components}
-
-
-def require(holds: bool, law: str) -> None:
-    if not holds:
-        raise Broken(law)
 
 
 class Laws:
@@ -84,12 +75,10 @@ class Laws:
         self.statuses: dict[tuple[str, str, str], str] = {}
         self.tries: Counter[tuple[str, str]] = Counter()
         self.models: dict[tuple[str, int], Model] = {}
-        self.model_values: dict[tuple[str, int], dict[str, Any]] = {}
         self.gone: set[Key] = set()
         self.known: dict[Key, Row] = {}
         self.reruns: set[tuple[str, str]] = set()
-        self.late: Counter[tuple[str, str]] = Counter()
-        self.has_ticked = False
+        self.history: list[str] = []
         self.state: State
 
     # models
@@ -114,7 +103,7 @@ class Laws:
         self._activations = {(row["pipeline_id"], row["number"]): row for row in self.state.activations}
         self._no_trace_of_deleted()
         self._follow(step)
-        self._disappear()
+        self._disappear(step)
         self._shape_of_instances()
         self._places()
         self._dependencies()
@@ -125,22 +114,31 @@ class Laws:
 
     def _no_trace_of_deleted(self) -> None:
         state = self.state
-        for rows in (state.components, state.instances, state.attempts, state.dependencies, state.backfills,
-                     state.activations, state.outbox, state.events):
+        for rows in (
+            state.components,
+            state.instances,
+            state.attempts,
+            state.dependencies,
+            state.backfills,
+            state.activations,
+            state.outbox,
+            state.events,
+        ):
             for row in rows:
-                require(row["pipeline_id"] not in self.world.deleted, f"left of a deleted pipeline: {dict(row)}")
+                assert row["pipeline_id"] not in self.world.deleted, f"left of a deleted pipeline: {dict(row)}"
 
     def _follow(self, step: Step) -> None:
         """Events are legal chains that end where the rows are."""
         state = self.state
         for event in state.events:
             self.sequence = event["sequence"]
+            self.history.append(json.dumps([event[column] for column in EVENT]))
             sphere, pipeline_id, identity = event["sphere"], event["pipeline_id"], event["object_id"]
             if sphere == "ALARM":
                 continue
             key = (sphere, pipeline_id, identity)
             before, source, target = self.statuses.get(key), event["from_status"], event["to_status"]
-            require(before in (None, source), f"{identity} was {before}, not {source}: {dict(event)}")
+            assert before in (None, source), f"{identity} was {before}, not {source}: {dict(event)}"
             family = sphere
             if sphere == "INSTANCE":
                 row = state.by_id.get((pipeline_id, identity))
@@ -148,7 +146,7 @@ class Laws:
                 if row is not None:
                     self._moved(event, row, step)
             if family:
-                require((source, target) in LEGAL[family], f"no legal move: {dict(event)}")
+                assert (source, target) in LEGAL[family], f"no legal move: {dict(event)}"
             self.statuses[key] = target
         for rows, sphere, column in (
             (state.instances, "INSTANCE", "status"),
@@ -160,25 +158,25 @@ class Laws:
                     continue  # its events have gone with it
                 identity = row[{"INSTANCE": "instance_id", "ATTEMPT": "attempt_id", "PIPELINE": "pipeline_id"}[sphere]]
                 known = self.statuses.setdefault((sphere, row["pipeline_id"], identity), row[column])
-                require(known == row[column], f"{identity} is {row[column]}, its events say {known}")
+                assert known == row[column], f"{identity} is {row[column]}, its events say {known}"
 
     def _moved(self, event: Row, row: Row, step: Step) -> None:
         pipeline_id, identity, verb = event["pipeline_id"], event["object_id"], event["verb"]
         key = (pipeline_id, identity)
         if event["from_status"] in FINAL:
-            require(verb in ("rerun", "mark finished"), f"a final state has changed: {dict(event)}")
+            assert verb in ("rerun", "mark finished"), f"a final state has changed: {dict(event)}"
             inner = step[3] if step[0] == "break" else step
             if verb == "mark finished":
-                require(inner[:1] == ("set_status",) and inner[2] == "MARK_FINISHED", f"nobody asked: {dict(event)}")
+                assert inner[:1] == ("set_status",) and inner[2] == "MARK_FINISHED", f"nobody asked: {dict(event)}"
             elif row["family"] in ("Activity", "DataNode"):
                 is_asked = inner[0] in ("set_status", "activate", "backfill") or self.had_backfills
-                require(is_asked, f"nobody asked: {dict(event)}")
+                assert is_asked, f"nobody asked: {dict(event)}"
             self.tries[key] = 0
             self.reruns.add(key)
         if verb in ("queue", "retry", "create"):
             self.tries[key] += 1
             _, part = self.part(row)
-            require(self.tries[key] <= part.retries + 1, f"{self.tries[key]} tries: {identity} {part.retries=}")
+            assert self.tries[key] <= part.retries + 1, f"{self.tries[key]} tries: {identity} {part.retries=}"
         if verb == "queue" or (verb == "finish" and row["family"] == "DataNode"):
             self._may_start(row)
 
@@ -190,21 +188,22 @@ class Laws:
             key = (row["pipeline_id"], name, node, start)
             producer = self.state.at.get(key)
             if producer is None:
-                require(key in self.gone, f"{row['instance_id']} started before {key} was made")
+                assert key in self.gone, f"{row['instance_id']} started before {key} was made"
                 continue
             status = self.statuses.get(("INSTANCE", row["pipeline_id"], producer["instance_id"]))
             if status is None:
                 status = "SKIPPED" if producer["status"] == "SKIPPED" else W
             fine = ("RUNNING",) if kind == "resource" else ("FINISHED", "SKIPPED")
-            require(status in fine, f"{row['instance_id']} started while {producer['instance_id']} was {status}")
+            assert status in fine, f"{row['instance_id']} started while {producer['instance_id']} was {status}"
 
-    def _disappear(self) -> None:
+    def _disappear(self, step: Step) -> None:
         """Only retention lets instances go, and only such as have ended."""
         state = self.state
         for key, row in self.known.items():
             if key in state.at or key[0] in self.world.deleted:
                 continue
-            require(row["status"] in FINAL, f"it has gone, and was {row['status']}: {key}")
+            is_asked = step[0] in ("set_status", "activate", "deactivate", "end", "report", "put", "backfill")
+            assert row["status"] in FINAL or not is_asked, f"it has gone, and was {row['status']}: {key}"
             self.gone.add(key)
             identity = row["instance_id"]
             self.statuses.pop(("INSTANCE", key[0], identity), None)
@@ -222,23 +221,22 @@ class Laws:
             key = (row["pipeline_id"], row["instance_id"])
             active = [attempt for attempt in state.attempts_of[key] if attempt["ended_at"] is None]
             status = row["status"]
-            require((row["ended_at"] is not None) == (status in FINAL), f"ended_at: {dict(row)}")
-            require(row["tries_left"] >= 0, f"tries_left: {dict(row)}")
+            assert (row["ended_at"] is not None) == (status in FINAL), f"ended_at: {dict(row)}"
+            assert row["tries_left"] >= 0, f"tries_left: {dict(row)}"
             if status in FINAL or status == W:
-                require(not active, f"{key} is {status} with an active attempt")
+                assert not active, f"{key} is {status} with an active attempt"
             elif status != S:
-                require(len(active) == 1, f"{key} is {status} without an active attempt")
+                assert len(active) == 1, f"{key} is {status} without an active attempt"
                 if row["family"] != "Resource":
-                    require(active[0]["status"] == status, f"{key} is {status}, its attempt {active[0]['status']}")
-            require(
-                row["attempt_count"] == max([0, *(attempt["number"] for attempt in state.attempts_of[key])]),
-                f"attempt_count: {dict(row)}",
+                    assert active[0]["status"] == status, f"{key} is {status}, its attempt {active[0]['status']}"
+            assert row["attempt_count"] == max([0, *(attempt["number"] for attempt in state.attempts_of[key])]), (
+                f"attempt_count: {dict(row)}"
             )
         for row in state.attempts:
             if row["status"] == R:
                 due = min(at for at in (row["lease_until"], row["ends_at"]) if at is not None)
-                require(row["due_at"] == due, f"due_at: {dict(row)}")
-            require((row["pipeline_id"], row["instance_id"]) in state.by_id, f"no instance: {dict(row)}")
+                assert row["due_at"] == due, f"due_at: {dict(row)}"
+            assert (row["pipeline_id"], row["instance_id"]) in state.by_id, f"no instance: {dict(row)}"
 
     def _places(self) -> None:
         """No more than maxActiveInstances; intervals are made in their order, and none is left out."""
@@ -246,7 +244,7 @@ class Laws:
         active: Counter[tuple[str, str]] = Counter()
         for row in state.instances:
             if row["is_rerun"]:
-                require((row["pipeline_id"], row["instance_id"]) in self.reruns, f"no rerun: {dict(row)}")
+                assert (row["pipeline_id"], row["instance_id"]) in self.reruns, f"no rerun: {dict(row)}"
             elif row["status"] not in FINAL:
                 active[row["pipeline_id"], row["component"]] += 1
         self.free: dict[tuple[str, str], bool] = {}
@@ -261,9 +259,9 @@ class Laws:
             part = self.model(key[0], number).parts.get(key[1])
             if part is None or part.family == "Precondition":
                 continue
-            require(active[key] <= max(most), f"{active[key]} of {key} are active")
+            assert active[key] <= max(most), f"{active[key]} of {key} are active"
             self.free[key] = active[key] < part.max_active
-            starts = [n for n in range(row["next_index"])]
+            starts = range(row["next_index"])
             for index in starts:
                 if part.period:
                     start = part.at(index)[0]
@@ -275,10 +273,10 @@ class Laws:
                 if row["deleted_before"] is not None and start < row["deleted_before"] and made not in state.at:
                     self.gone.add(made)  # perhaps within one step
                 is_late = part.period == 0 and key[1] not in self.model(key[0], index + 1).parts
-                require(made in state.at or made in self.gone or is_late, f"an interval was left out: {made}")
+                assert made in state.at or made in self.gone or is_late, f"an interval was left out: {made}"
             if part.period and part.due(0) <= self.world.now:
                 beyond = [k for k in state.at if k[:2] == key and k[3] >= part.at(row["next_index"])[0]]
-                require(not beyond, f"made before its turn: {beyond}")
+                assert not beyond, f"made before its turn: {beyond}"
 
     def _met(self, kind: str, key: Key) -> bool:
         producer = self.state.at.get(key)
@@ -300,7 +298,7 @@ class Laws:
             if consumer is None or consumer["status"] in FINAL:
                 continue
             is_met = self._met(row["kind"], key)
-            require(bool(row["met"]) == is_met, f"{dict(row)}, but {is_met=}")
+            assert bool(row["met"]) == is_met, f"{dict(row)}, but {is_met=}"
             self.unserved[row["pipeline_id"], row["consumer"]] += row["kind"] == "served" and not is_met
         for instance in state.instances:
             if instance["status"] in FINAL or instance["family"] == "Resource":
@@ -313,7 +311,7 @@ class Laws:
                 )
             }
             written = rows[instance["pipeline_id"], instance["instance_id"]]
-            require(said == written, f"{instance['instance_id']} waits for {said}, its rows say {written}")
+            assert said == written, f"{instance['instance_id']} waits for {said}, its rows say {written}"
 
     def unmet(self, row: Row) -> Iterator[tuple[str, Key]]:
         model, part = self.part(row)
@@ -322,8 +320,8 @@ class Laws:
                 yield kind, (row["pipeline_id"], *key)
 
     def _is_paused(self, row: Row) -> bool:
-        name = (row["pipeline_id"], row["node"] or row["component"])
-        return name in self.state.component and bool(self.state.component[name]["paused"])
+        names = [(row["pipeline_id"], name) for name in (row["node"], row["component"])]
+        return any(self.state.component[name]["paused"] for name in names if name in self.state.component)
 
     def _progress(self) -> None:
         """What could go on has gone on, and what must fail has failed."""
@@ -335,7 +333,7 @@ class Laws:
             is_going = state.pipelines[row["pipeline_id"]]["state"] in ("SCHEDULED", "FINISHED")
             if row["family"] == "Resource":
                 unserved = self.unserved[row["pipeline_id"], identity]
-                require(not is_going or bool(unserved) or status == S, f"nothing needs {identity}, which is {status}")
+                assert not is_going or bool(unserved) or status == S, f"nothing needs {identity}, which is {status}"
                 continue
             if status != W:
                 continue
@@ -345,30 +343,36 @@ class Laws:
             if part.cascades:
                 for kind, key, producer in producers:
                     has_failed = producer is not None and producer["status"] in BAD and kind != "resource"
-                    require(not has_failed, f"{identity} waits for {key}, which has failed, in cascade mode")
+                    assert not has_failed, f"{identity} waits for {key}, which has failed, in cascade mode"
             if not is_going or self._is_paused(row):
                 continue
-            require(bool(waits), f"{identity} waits for nothing, and does not go on")
+            assert bool(waits), f"{identity} waits for nothing, and does not go on"
             if all(kind == "resource" for kind, _ in waits):
                 for _, key, producer in producers:
                     fine = producer is None or producer["status"] in (C, R, S)
-                    require(fine, f"{identity} waits for {key} only, which is {producer and producer['status']}")
+                    assert fine, f"{identity} waits for {key} only, which is {producer and producer['status']}"
 
     def _pipelines(self) -> None:
         state = self.state
         for pipeline_id, row in state.pipelines.items():
-            active = [i["instance_id"] for i in state.instances
-                      if i["pipeline_id"] == pipeline_id and i["status"] not in FINAL]
-            to_come = [c["component"] for c in state.components
-                       if c["pipeline_id"] == pipeline_id and c["next_start"] is not None]
+            active = [
+                i["instance_id"]
+                for i in state.instances
+                if i["pipeline_id"] == pipeline_id and i["status"] not in FINAL
+            ]
+            to_come = [
+                c["component"]
+                for c in state.components
+                if c["pipeline_id"] == pipeline_id and c["next_start"] is not None
+            ]
             backfills = [b for b in state.backfills if b["pipeline_id"] == pipeline_id]
             is_over = not active and not to_come and not backfills
             if row["state"] == "FINISHED":
-                require(is_over, f"{pipeline_id} is FINISHED with {active=} {to_come=} {len(backfills)=}")
+                assert is_over, f"{pipeline_id} is FINISHED with {active=} {to_come=} {len(backfills)=}"
             if row["state"] == "SCHEDULED":
-                require(not is_over, f"{pipeline_id} is SCHEDULED, but over")
+                assert not is_over, f"{pipeline_id} is SCHEDULED, but over"
             if row["state"] == "DEACTIVATING":
-                require(bool(active), f"{pipeline_id} is DEACTIVATING, but nothing is active")
+                assert bool(active), f"{pipeline_id} is DEACTIVATING, but nothing is active"
 
     def due_rows(self) -> dict[str, int | None]:
         """When the earliest row of each kind is due."""
@@ -413,7 +417,7 @@ class Laws:
         for kind, due in self.due_rows().items():
             if due is None:
                 continue
-            require(until is not None and until <= max(due, 0), f"a {kind} is due at {due}, the loop sleeps to {until}")
+            assert until is not None and until <= max(due, 0), f"a {kind} is due at {due}, the loop sleeps to {until}"
 
     def _wakes(self) -> None:
         """A task runner that waits for a task is woken when there is one."""
@@ -421,9 +425,13 @@ class Laws:
         if self.world.is_failing or (self.world.engine._next_due or now + 1) <= now:
             return
         for attempt in self.state.attempts:
-            if attempt["status"] == Q and attempt["available_at"] <= now and attempt["worker_group"] in self.world.asleep:
+            if (
+                attempt["status"] == Q
+                and attempt["available_at"] <= now
+                and attempt["worker_group"] in self.world.asleep
+            ):
                 instance = self.state.by_id[attempt["pipeline_id"], attempt["instance_id"]]
-                require(self._is_paused(instance), f"nobody was woken for {attempt['attempt_id']}")
+                assert self._is_paused(instance), f"nobody was woken for {attempt['attempt_id']}"
 
     # now and then
 
@@ -433,21 +441,21 @@ class Laws:
             for row in self.state.instances:
                 reasons = why(turn, read(Instance, row))
                 waits = row["status"] not in FINAL and row["status"] != R
-                require(bool(reasons) == waits, f"{row['instance_id']} is {row['status']}, because {reasons}")
+                assert bool(reasons) == waits, f"{row['instance_id']} is {row['status']}, because {reasons}"
 
     def check_end(self) -> None:
         """All is over: what is left is held up by something that failed, and `why` says so."""
         state = self.state
         self.check_reasons()
         for row in state.attempts:
-            require(row["status"] != R, f"an attempt has no end: {dict(row)}")
+            assert row["status"] != R, f"an attempt has no end: {dict(row)}"
         stuck = {key for key in state.at if self._is_stuck(key, ())}
         for key, row in state.at.items():
             if row["status"] not in FINAL:
-                require(key in stuck, f"{key} is {row['status']} for no reason")
+                assert key in stuck, f"{key} is {row['status']} for no reason"
         for pipeline_id, row in state.pipelines.items():
             if row["activation"] and row["state"] != "DELETING" and not any(key[0] == pipeline_id for key in stuck):
-                require(row["state"] == "FINISHED", f"{pipeline_id} is {row['state']}, not FINISHED")
+                assert row["state"] == "FINISHED", f"{pipeline_id} is {row['state']}, not FINISHED"
         with self.world.engine.reading() as turn:
             for key in stuck:
                 row = state.at[key]
@@ -455,7 +463,7 @@ class Laws:
                     continue
                 said = " ".join(why(turn, read(Instance, row)))
                 for _, waited in self.unmet(row):
-                    require(f"@{waited[1]}_" in said, f"{key} waits for {waited}, and is said to: {said}")
+                    assert f"@{waited[1]}_" in said, f"{key} waits for {waited}, and is said to: {said}"
 
     def _is_stuck(self, key: Key, above: tuple[Key, ...]) -> bool:
         """Whether an instance waits for one that has failed, perhaps by others that wait."""
@@ -482,11 +490,12 @@ class Laws:
 
     def check_commands(self) -> None:
         """A task has the values of the activation that its instance belongs to."""
+        running = {row["task_id"] for row in self.state.attempts if row["status"] == R}
         for (number, attempt_id, _), task in self.world.held.items():
             command = task.field("command")
             row = self.state.by_id.get((self.world.pipes[number].id, task.instance_id))
-            if command is None or row is None or row["status"] != R or not row["family"] == "Activity":
+            if command is None or row is None or task.task_id not in running or row["family"] != "Activity":
                 continue
             values = json.loads(self._activations[row["pipeline_id"], row["activation"]]["parameter_values"])
             word = values.get("myWord", ["none"])[0]
-            require(command == f"echo {word}", f"{attempt_id} runs {command}, its activation's word is {word}")
+            assert command == f"echo {word}", f"{attempt_id} runs {command}, its activation's word is {word}"

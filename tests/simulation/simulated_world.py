@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -61,7 +60,6 @@ class Breaking:
         self.statements_left: int | None = None
         self.error: type[BaseException] = Died
         self.has_broken = False
-        self.dialect, self.reads_here, self.schema = store.dialect, store.reads_here, store.schema
         self.unavailable = (*store.unavailable, StoreAway)
 
     @contextmanager
@@ -87,35 +85,17 @@ class Breaking:
             self.statements_left, self.has_broken = None, True
             raise self.error
 
-    def snapshot(self) -> AbstractContextManager[Transaction]:
-        return self.store.snapshot()
-
-    def size(self) -> int:
-        return self.store.size()
-
-    def close(self) -> None:
-        self.store.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)  # what only reads
 
 
 class BreakingTransaction:
     def __init__(self, breaking: Breaking, tx: Transaction) -> None:
         self.breaking, self.tx = breaking, tx
 
-    def execute(self, query: str, **parameters: Any) -> int:
+    def __getattr__(self, name: str) -> Any:
         self.breaking.count()
-        return self.tx.execute(query, **parameters)
-
-    def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self.breaking.count()
-        self.tx.execute_many(query, rows)
-
-    def one(self, query: str, **parameters: Any) -> Row | None:
-        self.breaking.count()
-        return self.tx.one(query, **parameters)
-
-    def all(self, query: str, **parameters: Any) -> list[Row]:
-        self.breaking.count()
-        return self.tx.all(query, **parameters)
+        return getattr(self.tx, name)
 
 
 def rows_of(tx: Transaction, sql: str) -> list[Row]:
@@ -127,8 +107,10 @@ def rows_of(tx: Transaction, sql: str) -> list[Row]:
 def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables."""
     with store.snapshot() as tx:
-        return {name: sorted(map(repr, (tuple(dict(row).values()) for row in rows_of(tx, f"SELECT * FROM {name}"))))  # type: ignore[misc]
-                for name in TABLES}
+        return {
+            name: sorted(map(repr, (tuple(dict(row).values()) for row in rows_of(tx, f"SELECT * FROM {name}"))))  # type: ignore[misc]
+            for name in TABLES
+        }
 
 
 def empty(store: Store) -> None:
@@ -161,8 +143,14 @@ class World(Story):
             pipeline_id = f"df-SIMULATION0000000{number:04}"
             with self.engine.turn() as turn:
                 turn.tx.execute(
-                    "insert_pipeline", pipeline_id=pipeline_id, name="simulated", unique_id=str(number),
-                    description=None, creator="tester", owner=self.owner, created_at=turn.now,
+                    "insert_pipeline",
+                    pipeline_id=pipeline_id,
+                    name="simulated",
+                    unique_id=str(number),
+                    description=None,
+                    creator="tester",
+                    owner=self.owner,
+                    created_at=turn.now,
                 )
             self.pipes.append(Pipe(self, pipeline_id))
             self._put(number, 0)
@@ -175,9 +163,7 @@ class World(Story):
             retention=RetentionSettings(**self.options.get("retention", {})),
         )
         ticks = count()
-        engine = Engine(
-            self.breaking, load_catalogue(), self.clock, chosen, Secrets(folder), OWNER, folder / "data"
-        )
+        engine = Engine(self.breaking, load_catalogue(), self.clock, chosen, Secrets(folder), OWNER, folder / "data")
         if self.options.get("delivery"):
             engine.targets_of = lambda topic: [Target("receiver", self._receive)]
         self.ticks = lambda: next(ticks) * 0.002  # retention ends a batch by the time that it has taken
@@ -303,7 +289,9 @@ class World(Story):
     def _hand_back(self, number: int, attempt_id: str, delivery: int) -> None:
         """The connection of a poll was cut before its answer was read."""
         task = self.held.get((number, attempt_id, delivery))
-        if task is not None and self._holds(task):
+        with self.store.snapshot() as tx:
+            row = None if task is None else tx.one("attempt_by_task", task_id=task.task_id)
+        if task is not None and row is not None and row["status"] == "RUNNING" and not row["acknowledged"]:
             tasks.hand_back(self.call("system"), task.task_id)
             self._note_wakes()
 
@@ -337,9 +325,7 @@ class World(Story):
     def _backfill(self, number: int, first: int, hours: int, components: Sequence[str], is_all: bool) -> None:
         start = self.begin + timedelta(hours=first)
         request = {"pipelineId": self.pipes[number].id, "includeFinished": is_all, "components": list(components)}
-        backfill.backfill_range(
-            self.call(), {**request, "startTime": start, "endTime": start + timedelta(hours=hours)}
-        )
+        backfill.backfill_range(self.call(), {**request, "startTime": start, "endTime": start + timedelta(hours=hours)})
         self._note_wakes()
 
     @property
@@ -376,17 +362,12 @@ class World(Story):
         try:
             word, *about = step
             getattr(self, f"_{word}")(*about)
-        except Died:
+        except (Died, StoreAway) as error:
             self.breaking.statements_left = None
-            self._restart()
+            if isinstance(error, Died) or step[0] in ("restart", "recover"):
+                self._restart()
+            else:
+                raise
         finally:
             self.breaking.statements_left = None
             self._note_wakes()
-
-
-def history(world: World) -> list[str]:
-    """All events, without what differs from run to run."""
-    with world.store.snapshot() as tx:
-        rows = rows_of(tx, "SELECT * FROM events ORDER BY sequence")
-    columns = ("at", "pipeline_id", "object_id", "sphere", "verb", "from_status", "to_status", "detail")
-    return [json.dumps([row[column] for column in columns]) for row in rows]

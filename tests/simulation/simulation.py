@@ -13,7 +13,7 @@ from typing import Any
 
 from simulated_definitions import GROUPS, Definition, text_of, versions, without
 from simulated_laws import BAD, FINAL, Laws
-from simulated_world import SYSTEM, Step, World, history
+from simulated_world import SYSTEM, Step, World
 
 from penstock.store.database import Store
 
@@ -75,9 +75,9 @@ class Teller:
             return chance.choice([("tick",), ("next",), ("next",), ("pass", chance.choice([60, 600, 3600, 21_600]))])
         if roll < 0.5:
             return self._poll(world, laws)
-        if roll < 0.85:
+        if roll < 0.78:
             return self._answer(world, laws) or ("next",)
-        if roll < 0.97:
+        if roll < 0.98:
             return self._meddle(world, laws, number)
         return ("restart",) if self.likes["restarts"] else ("tick",)
 
@@ -91,12 +91,15 @@ class Teller:
             (number, row["instance_id"])
             for number, pipe in enumerate(world.pipes)
             for row in laws.state.instances
-            if row["pipeline_id"] == pipe.id and row["family"] == "Resource" and row["status"] not in FINAL
+            if row["pipeline_id"] == pipe.id
+            and row["family"] == "Resource"
+            and row["status"] not in FINAL
             and row["status"] != "WAITING_ON_DEPENDENCIES"
         ]
         if hosted and self.chance.random() < 0.4:
             return (self.chance.choice(["poll_on", "poll_on", "heartbeat"]), *self.chance.choice(hosted))
-        group = self.chance.choice([*GROUPS, SYSTEM])
+        waiting = sorted({row["worker_group"] for row in laws.state.attempts if row["status"] == "WAITING_FOR_RUNNER"})
+        group = self.chance.choice(waiting if waiting and self.chance.random() < 0.8 else [*GROUPS, SYSTEM])
         return ("poll", group, self.chance.choice(["host-1", "host-2"]))
 
     def _answer(self, world: World, laws: Laws) -> Step | None:
@@ -163,7 +166,7 @@ def settle(world: World, laws: Laws) -> list[Step]:
     state = laws.state
     for number, pipe in enumerate(world.pipes):
         if state.pipelines[pipe.id]["state"] == "INACTIVE":
-            return [("activate", number, None, None)]
+            return [("put", number, len(world.definitions[number]) - 1), ("activate", number, None, None)]
     steps: list[Step] = []
     for number, pipe in enumerate(world.pipes):
         paused = [row["component"] for row in state.components if row["pipeline_id"] == pipe.id and row["paused"]]
@@ -184,7 +187,7 @@ def settle(world: World, laws: Laws) -> list[Step]:
         elif (key := next((k for k, t in world.held.items() if t.task_id == attempt["task_id"]), None)) is not None:
             steps.append(("report", *key))
     moments = [due for due in laws.due_rows().values() if due is not None]
-    if any(not step[0] == "report" for step in steps):
+    if any(step[0] != "report" for step in steps):
         return steps
     if moments:
         return [*steps, ("sleep", max(0.0, (min(moments) - world.now) / 1000)), ("tick",)]
@@ -232,7 +235,7 @@ def _tell(store: Store, told: Told, length: int, teller: Teller | None) -> None:
             _settle(world, laws, take)
         elif given and given[-1] == ("end of all",):
             told.steps.pop()
-        told.history = history(world)
+        told.history = laws.history
     except Exception as error:
         told.broken = f"{type(error).__name__}: {error}"
         told.where = "".join(traceback.format_exc().splitlines(keepends=True)[-14:])

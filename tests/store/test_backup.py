@@ -22,8 +22,9 @@ from penstock.store.backup import (
     tables,
     write_backup,
 )
-from penstock.store.database import SqliteStore, Store, open_store
+from penstock.store.database import Store, open_store
 from penstock.store.sql_files import migrations
+from penstock.store.sqlite import SqliteStore
 
 NEWEST = max(number for number, _ in migrations("sqlite"))
 TEXT = "naïve 日本語 🙂 'quoted' \"double\" 100% \\ \n\t\u2028"

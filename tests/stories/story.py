@@ -83,7 +83,7 @@ class Story:
 
     def new_engine(self, folder: Path, **settings: Any) -> Engine:
         """Another engine on the same pipelines, as after a restart or on another machine."""
-        chosen = Settings(engine=EngineSettings(**settings))
+        chosen = Settings(engine=EngineSettings(**{"system_lease": EngineSettings.lease} | settings))
         return Engine(self.store, load_catalogue(), self.clock, chosen, Secrets(folder), self.owner)
 
     def call(self, role: str = "admin") -> Call:

@@ -17,6 +17,7 @@ from penstock.store.database import Store
 from penstock.wire.errors import ServiceError
 
 VERBS = ("RERUN", "RERUN", "CANCEL", "MARK_FINISHED")
+MAY_STAND_STILL = ("A0", "A1", "A2", "A3", "P0", "P1", "R1")
 RETRY = {"maximumRetries": "1", "retryDelay": "1 minute"}
 
 
@@ -27,7 +28,11 @@ def made_up(chance: random.Random) -> dict[str, Any]:
         schedule("Short", "8 hours", occurrences=str(chance.randint(6, 10))),
     ]
     for name in ("R1", "R2"):
-        objects.append(resource(name, schedule=ref(chance.choice(["Daily", "Short"])), **RETRY))
+        after = {
+            "actionOnTaskFailure": chance.choice(["continue", "terminate"]),
+            "actionOnResourceFailure": chance.choice(["retryAll", "retryAll", "retryNone"]),
+        }
+        objects.append(resource(name, schedule=ref(chance.choice(["Daily", "Short"])), **after, **RETRY))
     earlier: list[str] = []
     for number in range(chance.randint(3, 7)):
         fields: dict[str, Any] = {"schedule": ref(chance.choice(["Daily", "Short"])), **RETRY}
@@ -129,7 +134,7 @@ class World:
                 case 1 | 2:
                     self.pipe.activate()
                 case 3:
-                    self.pipe.set_status(self.chance.choice(["PAUSE", "RESUME"]), f"A{self.chance.randint(0, 3)}")
+                    self.pipe.set_status(self.chance.choice(["PAUSE", "RESUME"]), self.chance.choice(MAY_STAND_STILL))
                 case 4:
                     recover(self.story.engine, "host-1")
                 case 5 | 6:
@@ -176,7 +181,7 @@ def test_every_pipeline_comes_to_its_end(store: Store, tmp_path: Path, seed: int
     if pipe.state == "DEACTIVATING":
         story.later(hours=1)
         world.work(good=1)
-    for name in [f"A{number}" for number in range(4)]:
+    for name in MAY_STAND_STILL:
         try:
             pipe.set_status("RESUME", name)
         except ServiceError:

@@ -23,6 +23,19 @@ def test_a_precondition_that_does_not_hold_is_asked_again_with_the_same_attempt(
     assert pipe.fields(P)["@attemptCount"] == ["1"]
 
 
+def test_an_attempt_counts_how_often_its_precondition_did_not_hold(story: Story) -> None:
+    pipe = story.pipeline(on_demand(exists("P"), activity("A", precondition=ref("P"))))
+    for _ in range(3):
+        story.end(story.take(), "FALSE")
+        story.later(minutes=1)
+    fields = pipe.fields(f"{P}_Attempt=1")
+    assert (fields["currentRetryCount"], fields["lastRetryTime"]) == (["3"], ["2024-01-01T00:02:00"])
+    task = story.take()
+    story.report(task, currentRetryCount="many")
+    story.end(task, "FALSE")
+    assert pipe.fields(f"{P}_Attempt=1")["currentRetryCount"] == ["1"]
+
+
 def test_it_is_asked_at_once_when_everything_else_is_ready(story: Story) -> None:
     story.pipeline(on_demand(exists("P"), activity("B"), activity("A", precondition=ref("P"), dependsOn=ref("B"))))
     tasks = {task.instance_id: task for task in (story.take(), story.take())}

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from time import perf_counter
 from types import ModuleType
@@ -146,9 +146,10 @@ class Application:
         """The core is synchronous: it runs in a thread, and only the edge is asynchronous."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
-    def _wake(self, groups: set[str]) -> None:
+    def _wake(self, groups: set[str] | None) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.waiters.wake, groups)
+            wake = self.waiters.wake_all if groups is None else partial(self.waiters.wake, groups)
+            self._loop.call_soon_threadsafe(wake)
 
     def close(self) -> None:
         """Answer the long polls that wait, so that the server can end."""
@@ -266,7 +267,8 @@ class Application:
 
     async def _poll(self, accepted: Accepted, has_waited: bool) -> Answer | None:
         """A task if there is one; where reading is quick, that there is none costs no thread."""
-        if self.engine.store.reads_here and tasks.nothing_waits(accepted.call, accepted.request["workerGroup"]):
+        group, hostname = accepted.request["workerGroup"], accepted.request.get("hostname", "")
+        if self.engine.store.reads_here and tasks.nothing_waits(accepted.call, group, hostname):
             return None
         if has_waited:
             await self._run(tasks.check_key, accepted.call)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from penstock.api.call import Answer, Call, Request, check_worker_group, invalid, not_for_group, task_not_found
 from penstock.clock import to_ms
@@ -16,7 +17,7 @@ from penstock.engine.evaluation import NotEvaluated, task_objects
 from penstock.engine.plan import resource_group, resource_of_group
 from penstock.engine.turn import Turn
 from penstock.log_lines import about
-from penstock.store.database import Reads
+from penstock.store.database import Reads, Transaction
 from penstock.store.keys import insert_key, new_key
 from penstock.store.rows import Attempt, Instance, read
 from penstock.wire.sigv4 import unknown_access_key
@@ -34,14 +35,21 @@ def poll_for_task(call: Call, request: Request) -> Answer | None:
     call.runners.saw(request.get("hostname", ""), group, call.key.access_key)
     if _resource_ends(call, group):
         return {}
-    while (waiting := _next_waiting(call, group)) is not None:
+    while True:
+        claim = _Claim(call, group)
         try:
-            with call.engine.turn(waiting.pipeline_id) as turn:
+            with call.engine.turn(claim) as turn:
+                waiting = claim.attempt
+                if waiting is None:
+                    return None
                 taken = attempts.take(turn, waiting, request.get("hostname", ""))
                 answer = None if taken is None else _task(call, turn, *taken)
         except call.engine.store.unavailable:
             raise
         except Exception:  # whatever is wrong with one task, the others of the group must not wait for it
+            waiting = claim.attempt
+            if waiting is None:
+                raise
             LOG.exception(
                 "The task of %s in %s could not be made",
                 waiting.attempt_id,
@@ -52,14 +60,36 @@ def poll_for_task(call: Call, request: Request) -> Answer | None:
             continue
         if answer is not None:
             return answer
-    return None
 
 
-def nothing_waits(call: Call, group: str) -> bool:
+class _Claim:
+    """Finds the attempt that waits longest as the first thing of a transaction, and gives its pipeline to lock.
+
+    On PostgreSQL one of a pipeline that nobody works on now comes first, so that servers do not wait for each other.
+    """
+
+    def __init__(self, call: Call, group: str) -> None:
+        self._call = call
+        self._group = group
+        self.attempt: Attempt | None = None
+
+    def __call__(self, tx: Transaction) -> str | None:
+        """The pipeline of the attempt that was found."""
+        self.attempt = self._of_a_free_pipeline(tx) or _next_waiting(self._call, self._group, tx)
+        return self.attempt.pipeline_id if self.attempt is not None else None
+
+    def _of_a_free_pipeline(self, tx: Transaction) -> Attempt | None:
+        if self._call.engine.store.reads_here or self._call.key.pipeline_id is not None:
+            return None  # there is one writer, or one pipeline
+        row = tx.one("waiting_attempt_for_update", **_known(self._call, self._group))
+        return read(Attempt, row) if row else None
+
+
+def nothing_waits(call: Call, group: str, hostname: str) -> bool:
     """Whether a poll would find nothing now, as far as a single read can tell."""
     check_worker_group(call.key, group)
-    call.runners.saw(request.get("hostname", ""), group, call.key.access_key)
-    return resource_of_group(group) is None and _next_waiting(call, group) is None
+    call.runners.saw(hostname, group, call.key.access_key)
+    return resource_of_group(group) is None and _next_waiting(call, group, call.engine.store) is None
 
 
 def waiting_groups(engine: Engine) -> set[str]:
@@ -100,12 +130,16 @@ def check_key(call: Call) -> None:
         raise unknown_access_key()
 
 
-def _next_waiting(call: Call, group: str) -> Attempt | None:
-    known = {"worker_group": group, "now": to_ms(call.engine.clock.now()), "owner": call.engine.owner}
+def _known(call: Call, group: str) -> dict[str, Any]:
+    return {"worker_group": group, "now": to_ms(call.engine.clock.now()), "owner": call.engine.owner}
+
+
+def _next_waiting(call: Call, group: str, reads: Reads) -> Attempt | None:
+    known = _known(call, group)
     if call.key.pipeline_id is not None:
-        row = call.engine.store.one("next_waiting_attempt_of_pipeline", **known, pipeline_id=call.key.pipeline_id)
+        row = reads.one("next_waiting_attempt_of_pipeline", **known, pipeline_id=call.key.pipeline_id)
     else:
-        row = call.engine.store.one("next_waiting_attempt", **known)
+        row = reads.one("next_waiting_attempt", **known)
     return read(Attempt, row) if row else None
 
 

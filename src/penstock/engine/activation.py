@@ -65,7 +65,7 @@ def _resume(turn: Turn, pipeline_id: str, start_at: int | None) -> None:
     """Run what the last deactivation cancelled, unless it lies before the start, and look at what stood still."""
     for row in turn.tx.all("deactivated_instances", pipeline_id=pipeline_id):
         if start_at is None or row["scheduled_start"] >= start_at:
-            rerun.rerun(turn, read(Instance, row), spread=False, counts=True)
+            rerun.rerun(turn, read(Instance, row), spread=False, counts=not row["is_rerun"])
     for row in turn.tx.all("active_instances_of_pipeline", pipeline_id=pipeline_id):
         turn.check(pipeline_id, row["instance_id"])
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from penstock.clock import from_ms, to_field
+from penstock.clock import from_ms, ms_to_field, to_field
 from penstock.engine.dependencies import consumers, unmeet
 from penstock.engine.materialise import place_of
 from penstock.engine.plan import SYSTEM_GROUP, Component, Plan, resource_group
@@ -165,7 +165,7 @@ def finished(turn: Turn, attempt: Attempt) -> None:
 
 
 def is_false(turn: Turn, attempt: Attempt) -> None:
-    """A precondition does not hold: its attempt is kept and asked again later."""
+    """A precondition does not hold: its attempt is kept and asked again later, and counts how often that was."""
     again = turn.in_seconds(turn.settings.precondition_interval)
     if attempt.expires_at is not None and attempt.expires_at <= turn.now:
         expired(turn, attempt)
@@ -175,6 +175,16 @@ def is_false(turn: Turn, attempt: Attempt) -> None:
     if moved is not None and instance is not None:
         move(turn.tx, instance, "hand back", turn.now)
         turn.due(again)
+        fields = json.loads(attempt.fields)
+        before = str(fields.get("currentRetryCount", "0"))
+        count = int(before) + 1 if before.isdecimal() and len(before) < 10 else 1  # a task runner may report anything
+        fields |= {"currentRetryCount": str(count), "lastRetryTime": ms_to_field(attempt.started_at or turn.now)}
+        turn.tx.execute(
+            "set_attempt_fields",
+            pipeline_id=attempt.pipeline_id,
+            attempt_id=attempt.attempt_id,
+            fields=json.dumps(fields),
+        )
 
 
 def expired(turn: Turn, attempt: Attempt) -> None:
@@ -206,7 +216,7 @@ def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry
     if component is not None and may_retry and instance.tries_left > 0 and instance.status != "SHUTTING_DOWN":
         if instance.family == "Resource":
             dismiss_runner(turn, instance)
-            lose_tasks(turn, instance)
+            lose_tasks(turn, instance, is_tried_at_once=failure.is_tried_at_once)
         counted = replace(instance, tries_left=instance.tries_left - 1)
         again = "create" if instance.family == "Resource" else "retry"
         delay = 0 if failure.is_tried_at_once else component.retry_delay
@@ -240,13 +250,14 @@ def dismiss_runner(turn: Turn, resource: Instance) -> None:
     turn.wake(group)
 
 
-def lose_tasks(turn: Turn, resource: Instance) -> None:
+def lose_tasks(turn: Turn, resource: Instance, *, is_tried_at_once: bool) -> None:
     """A resource is started again: what ran on it counts as failed and is tried again."""
     unmeet(turn, resource, "resource")
     for consumer, kind in consumers(turn, resource):
         row = turn.tx.one("active_attempt", pipeline_id=resource.pipeline_id, instance_id=consumer)
         if kind == "resource" and row is not None and row["status"] == "RUNNING":
-            failed(turn, read(Attempt, row), Failure("ResourceLost", f"{resource.instance_id} was lost."))
+            message = f"{resource.instance_id} was lost."
+            failed(turn, read(Attempt, row), Failure("ResourceLost", message, is_tried_at_once=is_tried_at_once))
 
 
 def cancel_active(turn: Turn, instance: Instance) -> None:

@@ -16,7 +16,7 @@ from penstock.engine.activation import due_index
 from penstock.engine.materialise import MOST_AT_ONCE
 from penstock.engine.plan import Component, Plan
 from penstock.engine.rerun import rerun
-from penstock.engine.status import UNSUCCESSFUL
+from penstock.engine.status import UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Backfill, ComponentState, Instance, Pipeline, read, read_all
 
@@ -95,6 +95,8 @@ def begin(turn: Turn, pipeline: Pipeline, shares: Sequence[Share], *, include_fi
                 include_finished=int(include_finished),
                 requested_at=turn.now,
             )
+    if any(share.runs for share in shares):
+        move(turn.tx, pipeline, "rerun", turn.now)  # also where a component that is paused has it wait
     for share in shares:
         turn.advance(pipeline.pipeline_id, share.component)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from penstock.clock import Clock, to_ms
 from penstock.definition.slots import Catalogue
@@ -21,14 +24,16 @@ from penstock.engine.status import earliest
 from penstock.engine.turn import Turn
 from penstock.log_lines import about
 from penstock.settings import Settings
-from penstock.store.database import Store
+from penstock.store.database import Store, Transaction
 from penstock.store.rows import Pipeline, read
 from penstock.store.secrets import Secrets
 
 LOG = logging.getLogger(__name__)
 LONGEST_SLEEP = 30.0
 PIPELINES_AT_ONCE = 20
-AFTER_FAILURE = 1000  # milliseconds
+AFTER_FAILURE = FOLLOWING = 1000  # milliseconds
+SOON = 30_000  # milliseconds; the server that runs the clock looks at least that often by itself
+LONGEST_MESSAGE = 7900  # PostgreSQL sends less than 8,000 bytes
 
 
 class Engine:
@@ -51,7 +56,8 @@ class Engine:
         self.secrets = secrets
         self.owner = owner
         self.plans = Plans(catalogue, settings.engine)
-        self.on_wake: Callable[[set[str]], None] = lambda groups: None
+        self.name = uuid.uuid4().hex
+        self.on_wake: Callable[[set[str] | None], None] = lambda groups: None  # None: any group
         self.on_alarm: Callable[[], None] = lambda: None
         self.targets_of: TargetsOf = nowhere
         self.measures = Measures()
@@ -62,11 +68,16 @@ class Engine:
         self._stopped = False
 
     @contextmanager
-    def turn(self, pipeline_id: str | None = None) -> Iterator[Turn]:
-        """A transaction with its follow-ups; give the pipeline that it is about, so that others wait for it."""
+    def turn(self, of: str | Callable[[Transaction], str | None] | None = None) -> Iterator[Turn]:
+        """A transaction with its follow-ups; give the pipeline that it is about, so that others wait for it.
+
+        Or a function that finds the pipeline as the first thing in the transaction.
+        """
         began = perf_counter()
+        pipeline_id = of if isinstance(of, str) else None
         try:
             with self.store.transaction() as tx:
+                pipeline_id = of(tx) if callable(of) else pipeline_id
                 locked = tx.one("pipeline_for_update", pipeline_id=pipeline_id) if pipeline_id is not None else None
                 turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine, self.targets_of)
                 if locked is not None:
@@ -74,11 +85,12 @@ class Engine:
                 try:
                     yield turn
                     settle(turn)
+                    self._announce(turn)
                 except BaseException:
-                    self.plans.forget(pipeline_id)  # while nobody else can make the activation that is undone now
+                    self._forget(pipeline_id)  # while nobody else can make the activation that is undone now
                     raise
         except BaseException:
-            self.plans.forget(pipeline_id)  # the commit itself may have failed
+            self._forget(pipeline_id)  # the commit itself may have failed
             raise
         self.measures.turn(perf_counter() - began, turn.attempts)
         if turn.woken:
@@ -86,6 +98,11 @@ class Engine:
         if turn.has_alarms:
             self.on_alarm()
         self._nudge(turn.next_due)
+
+    def _forget(self, pipeline_id: str | None) -> None:
+        """Drop the plans of a turn that was undone: it may have made an activation; one of no pipeline makes none."""
+        if pipeline_id is not None:
+            self.plans.forget(pipeline_id)
 
     @contextmanager
     def reading(self) -> Iterator[Turn]:
@@ -100,6 +117,22 @@ class Engine:
             if self._next_due is None or due < self._next_due:
                 self._next_due = due
                 self._condition.notify()
+
+    def _announce(self, turn: Turn) -> None:
+        """Have other servers on the store hear what this one is about to know."""
+        due = turn.next_due if turn.next_due is not None and turn.next_due < turn.now + SOON else None
+        if turn.woken or due is not None:
+            message = json.dumps({"from": self.name, "groups": sorted(turn.woken), "due": due})
+            if len(message) > LONGEST_MESSAGE:
+                message = json.dumps({"from": self.name, "groups": None, "due": due})
+            turn.tx.announce(message)
+
+    def hear(self, message: str | None) -> None:
+        """Take in what another server on the store has announced; None: some of it was lost."""
+        said: dict[str, Any] = json.loads(message) if message else {"from": "", "groups": None, "due": 0}
+        if said["from"] != self.name:
+            self.on_wake(None if said["groups"] is None else set(said["groups"]))
+            self._nudge(said["due"])
 
     def run_due(self) -> int | None:
         """Do everything that is due now; gives the time when something is due next.
@@ -146,10 +179,15 @@ class Engine:
         self._seen = now
         if woken:
             self.on_wake(woken)
+            with self.store.transaction() as tx:
+                self._announce(Turn(tx, now, self.plans, self.settings.engine, woken=woken))
         return earliest(*(row["at"] for row in moments if row is not None))
 
     def loop(self) -> None:
-        """Do what is due, then sleep until the next time something is; ends after `stop`."""
+        """Do what is due, then sleep until the next time something is; ends after `stop`.
+
+        Of several servers on a store only one does; the others ask every second whether it still is there.
+        """
         while True:
             with self._condition:
                 if self._stopped:
@@ -158,7 +196,10 @@ class Engine:
                     self.measures.lag = max(0.0, (to_ms(self.clock.now()) - self._next_due) / 1000)
                 self._next_due = None
             try:
-                upcoming = self.run_due()
+                upcoming = self.run_due() if self.store.leads() else to_ms(self.clock.now()) + FOLLOWING
+            except self.store.unavailable as error:
+                LOG.warning("The store cannot be used for now: %s", error)
+                upcoming = to_ms(self.clock.now()) + AFTER_FAILURE
             except Exception:  # the loop must outlive a failing turn; it is logged and tried again
                 LOG.exception("A duty of the engine failed")
                 upcoming = to_ms(self.clock.now()) + AFTER_FAILURE

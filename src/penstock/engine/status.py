@@ -114,7 +114,7 @@ def _following(row: Pipeline | Instance | Attempt, target: str, now: int, change
     if isinstance(row, Instance):
         started_at = row.started_at or (now if target in ("RUNNING", "CREATING") else None)
         found = {"status": target, "started_at": changes.get("started_at", started_at), "ended_at": None}
-        return found | ({"ended_at": now, "late_at": None, "is_rerun": 0} if target in ENDED else {})
+        return found | ({"ended_at": now, "late_at": None} if target in ENDED else {})
     found = {"status": target, "ended_at": now, "lease_until": None, "ends_at": None, "due_at": None}
     if target == "WAITING_FOR_RUNNER":
         found["ended_at"] = None

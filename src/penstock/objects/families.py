@@ -138,10 +138,10 @@ class Resource(Scheduled):
     family: ClassVar[str] = "Resource"
 
     action_on_resource_failure: Literal["retryAll", "retryNone"] = slot(
-        "What happens to activities when the resource fails.", default="retryAll"
+        "Whether a resource that fails is started again, with what ran on it, or fails for good.", default="retryAll"
     )
     action_on_task_failure: Literal["continue", "terminate"] = slot(
-        "What happens to the resource when an activity fails.", default="continue"
+        "Whether the resource goes on or ends when what runs on it has failed for good.", default="continue"
     )
     init_timeout: Period | None = slot("How long the resource may take to start.")
     key_pair: str | None = slot("The EC2 key pair (AWS only).")

@@ -23,6 +23,16 @@ AND owner = :owner AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c O
     WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
 ORDER BY available_at, created_at, attempt_id LIMIT 1;
 
+-- name: waiting_attempt_for_update
+SELECT foremost.* FROM (
+    SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
+    AND owner = :owner AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id
+        AND c.component IN (i.component, i.node) AND c.paused = 1
+        WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
+    ORDER BY available_at, created_at, attempt_id LIMIT 20
+) AS foremost JOIN pipelines p ON p.pipeline_id = foremost.pipeline_id
+ORDER BY foremost.available_at, foremost.created_at, foremost.attempt_id LIMIT 1 /*pg FOR UPDATE OF p SKIP LOCKED*/;
+
 -- name: next_waiting_attempt_of_pipeline
 SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
 AND owner = :owner AND pipeline_id = :pipeline_id
@@ -41,6 +51,9 @@ WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id AND status = :from
 -- name: renew_lease
 UPDATE attempts SET acknowledged = 1, lease_until = :lease_until, due_at = :due_at, reported_at = :now, fields = :fields
 WHERE task_id = :task_id AND status = 'RUNNING';
+
+-- name: set_attempt_fields
+UPDATE attempts SET fields = :fields WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id;
 
 -- name: make_available
 UPDATE attempts SET available_at = :now WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id

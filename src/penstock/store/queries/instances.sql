@@ -81,7 +81,7 @@ AND producer_node = :producer_node AND producer_start = :producer_start ORDER BY
 
 -- name: consumers_of_stretch
 SELECT DISTINCT consumer FROM dependencies WHERE pipeline_id = :pipeline_id AND producer = :producer
-AND producer_node = '' AND producer_start BETWEEN :first AND :last AND kind IN ('data', 'served') AND met = 0
+AND producer_node = '' AND producer_start BETWEEN :first AND :last AND kind <> 'precondition' AND met = 0
 ORDER BY consumer;
 
 -- name: meet_stretch

@@ -1,0 +1,50 @@
+"""A year of an hourly schedule, with every moment of it, in seconds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from story import Pipe, Story, activity, data_node, ref, schedule, scheduled
+
+from penstock.clock import from_ms, to_ms
+from penstock.engine import attempts
+from penstock.store.database import Store
+from penstock.store.rows import Attempt, read
+
+HOURS = 366 * 24  # of 2024
+
+
+def do_next_task(story: Story, pipe: Pipe) -> str | None:
+    """Take the next task and end it, without its objects, which take most of a poll's time; gives its instance."""
+    now = to_ms(story.clock.moment)
+    with story.store.snapshot() as tx:
+        row = tx.one("next_waiting_attempt", worker_group="work", owner=story.owner, now=now)
+    if row is None:
+        return None
+    with story.engine.turn(pipe.id) as turn:
+        taken = attempts.take(turn, read(Attempt, row), "host-1")
+    assert taken is not None
+    with story.engine.turn(pipe.id) as turn:
+        attempts.finished(turn, taken[0])
+    return taken[0].instance_id
+
+
+def test_a_year_of_an_hourly_schedule_ends_as_it_should(sqlite_store: Store, tmp_path: Path) -> None:
+    story = Story(sqlite_store, tmp_path)
+    objects = (activity("A", output=ref("D")), data_node("D"), activity("B", input=ref("D")))
+    pipe = story.pipeline(scheduled(schedule("Daily", "1 hour", occurrences=str(HOURS)), *objects))
+    order: list[str] = []
+    due: int | None = to_ms(story.clock.moment)
+    while due is not None:
+        story.clock.moment = from_ms(due)
+        due = story.engine.run_due()
+        while (done := do_next_task(story, pipe)) is not None:
+            order.append(f"{story.clock.moment:%Y-%m-%dT%H:%M:%S} {done}")
+    assert pipe.state == "FINISHED"
+    instances = pipe.instances()
+    assert Counter((i.component, i.status) for i in instances) == {(name, "FINISHED"): HOURS for name in ("A", "B", "D")}
+    assert all(i.ended_at == i.scheduled_start and i.attempt_count == (i.component != "D") for i in instances)
+    hours = sorted({i.instance_id[3:] for i in instances})
+    assert order == [f"{hour} @{name}_{hour}" for hour in hours for name in ("A", "B")]
+    assert hours[-1] == "2024-12-31T23:00:00"
