@@ -18,7 +18,6 @@ from penstock.store.database import open_store
 from penstock.store.keys import insert_key
 from penstock.store.rows import AccessKey
 from penstock.store.secrets import Secrets
-from penstock.store.sql_files import migrations
 from penstock.wire.errors import ServiceError
 from penstock.wire.sigv4 import Credentials, sign
 
@@ -395,20 +394,16 @@ def test_half_a_key_is_an_error_and_not_a_reason_to_take_another(
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
-def test_keys_of_a_store_without_the_roles_still_work(
-    dialect: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_keys_of_a_store_without_the_roles_still_work(dialect: str, request: pytest.FixtureRequest, tmp_path: Path):
     url = request.getfixturevalue("postgresql_url") if dialect == "postgresql" else None
     data = tmp_path / "data"
     data.mkdir()
-    with monkeypatch.context() as patched:
-        patched.setattr("penstock.store.database.migrations", lambda dialect: migrations(dialect)[:1])
-        store = open_store(url, data)
-        secrets = Secrets(data)
-        with store.transaction() as tx:
-            for access_key, role in (("AKIAADMIN", "admin"), ("AKIARUNNER", "runner")):
-                insert_key(tx, secrets, 1000, access_key, "its secret", role=role, name=role, owner="")
-        store.close()
+    store = open_store(url, data, schema=1)
+    secrets = Secrets(data)
+    with store.transaction() as tx:
+        for access_key, role in (("AKIAADMIN", "admin"), ("AKIARUNNER", "runner")):
+            insert_key(tx, secrets, 1000, access_key, "its secret", role=role, name=role, owner="")
+    store.close()
     for api in running(data, "long_poll = 0", store=url):
         admin = Credentials("AKIAADMIN", "its secret")
         assert "pipelineIdList" in api.client(admin).list_pipelines()

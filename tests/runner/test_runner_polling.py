@@ -151,12 +151,22 @@ def end(runner: Runner) -> None:
     runner.join()
 
 
-def test_a_task_is_acknowledged_run_and_ended(make: Make) -> None:
+def test_a_task_that_is_soon_over_is_run_and_ended(make: Make) -> None:
     runner, polls, reports = make()
     polls.will("PollForTask", task("true"))
     runner.start()
     assert reports.wait_for("SetTaskStatus") == {"taskId": "t", "taskStatus": "FINISHED"}
-    assert reports.calls[0][0] == "ReportTaskProgress"
+    assert reports.count("ReportTaskProgress") == 0  # its end is all that there is to say
+    end(runner)
+
+
+def test_a_task_that_goes_on_is_acknowledged(make: Make, tmp_path: Path) -> None:
+    runner, polls, reports = make(pace=Pace(report=0.05))
+    polls.will("PollForTask", task(f"until [ -e {tmp_path}/on ]; do sleep 0.05; done"))
+    runner.start()
+    reports.wait_for("ReportTaskProgress")
+    (tmp_path / "on").touch()
+    assert reports.wait_for("SetTaskStatus") == {"taskId": "t", "taskStatus": "FINISHED"}
     end(runner)
 
 

@@ -12,6 +12,7 @@ from simulated_world import Step, World, rows_of
 from penstock.engine.waiting import why
 from penstock.store.database import Row
 from penstock.store.rows import Instance, read
+from penstock.wire.reasons import DEACTIVATED
 
 FINAL = {"FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT", "SKIPPED"}
 BAD = FINAL - {"FINISHED", "SKIPPED"}
@@ -79,6 +80,10 @@ class Laws:
         self.known: dict[Key, Row] = {}
         self.reruns: set[tuple[str, str]] = set()
         self.history: list[str] = []
+        self.alarms: Counter[tuple[str, str]] = Counter()  # that were written down as delivered or given up
+        self.ends: Counter[tuple[str, str]] = Counter()  # with an action that is an alarm
+        self.runs: Counter[tuple[str, str]] = Counter()
+        self.health: dict[tuple[str, str], set[str]] = {}  # by component: what it may be
         self.state: State
 
     # models
@@ -104,6 +109,7 @@ class Laws:
         self._no_trace_of_deleted()
         self._follow(step)
         self._disappear(step)
+        self._actions()
         self._shape_of_instances()
         self._places()
         self._dependencies()
@@ -130,11 +136,13 @@ class Laws:
     def _follow(self, step: Step) -> None:
         """Events are legal chains that end where the rows are."""
         state = self.state
+        self.health_now: dict[tuple[str, str], set[str]] = {}
         for event in state.events:
             self.sequence = event["sequence"]
             self.history.append(json.dumps([event[column] for column in EVENT]))
             sphere, pipeline_id, identity = event["sphere"], event["pipeline_id"], event["object_id"]
             if sphere == "ALARM":
+                self.alarms[pipeline_id, identity] += event["to_status"] != "NOT_DELIVERED"
                 continue
             key = (sphere, pipeline_id, identity)
             before, source, target = self.statuses.get(key), event["from_status"], event["to_status"]
@@ -173,12 +181,41 @@ class Laws:
                 assert is_asked, f"nobody asked: {dict(event)}"
             self.tries[key] = 0
             self.reruns.add(key)
+        if event["to_status"] in FINAL and event["detail"] != DEACTIVATED:
+            self._ended(event["to_status"], key, row)
         if verb in ("queue", "retry", "create"):
             self.tries[key] += 1
             _, part = self.part(row)
             assert self.tries[key] <= part.retries + 1, f"{self.tries[key]} tries: {identity} {part.retries=}"
         if verb == "queue" or (verb == "finish" and row["family"] == "DataNode"):
             self._may_start(row)
+
+    def _ended(self, status: str, key: tuple[str, str], row: Row) -> None:
+        _, part = self.part(row)
+        self.runs[key] += 1
+        self.ends[key] += "onSuccess" in part.fields if status == "FINISHED" else "onFail" in part.fields
+        if status not in ("CASCADE_FAILED", "SKIPPED"):
+            for name in (row["component"], row["node"] if status == "FAILED" else ""):
+                self.health_now.setdefault((key[0], name), set()).add("HEALTHY" if status == "FINISHED" else "ERROR")
+
+    def _actions(self) -> None:
+        """Each end has its alarm, once, and its say in the health of its component; what is late says so once."""
+        state = self.state
+        waiting = Counter((row["pipeline_id"], row["object_id"]) for row in state.outbox)
+        for key in {**self.ends, **self.alarms, **waiting}:
+            row = state.by_id.get(key)
+            if row is None:
+                continue
+            _, part = self.part(row)
+            is_told = part.fields.get("onLateAction") == {"ref": "Alarm"} and "lateAfterTimeout" in part.fields
+            most = self.ends[key] + (self.runs[key] + 1 if is_told else 0)
+            told = self.alarms[key] + waiting[key]
+            assert self.ends[key] <= told <= most, f"{key} had {told} alarms for {self.ends[key]} ends"
+        self.health |= self.health_now
+        for component, possible in self.health.items():
+            found = state.component.get(component)
+            if found is not None:
+                assert found["health"] in possible, f"{component} is {found['health']}, not {possible}"
 
     def _may_start(self, row: Row) -> None:
         model, part = self.part(row)
@@ -207,7 +244,8 @@ class Laws:
             self.gone.add(key)
             identity = row["instance_id"]
             self.statuses.pop(("INSTANCE", key[0], identity), None)
-            self.tries.pop((key[0], identity), None)
+            for counted in (self.tries, self.ends, self.alarms, self.runs):
+                counted.pop((key[0], identity), None)
             self.reruns.discard((key[0], identity))
             for sphere, pipeline_id, attempt_id in list(self.statuses):
                 if sphere == "ATTEMPT" and pipeline_id == key[0] and attempt_id.startswith(f"{identity}_Attempt="):

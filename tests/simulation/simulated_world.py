@@ -131,7 +131,7 @@ class World(Story):
         self.definitions = given
         self.pipes: list[Pipe] = []
         self.versions: dict[tuple[str, int], Any] = {}
-        self.latest: dict[str, Any] = {}
+        self.put = [0] * len(given)  # the versions that were put last; none comes back
         self.held: dict[tuple[int, str, int], Task] = {}
         self.hosts: dict[tuple[int, str, int], str] = {}
         self.asleep: set[str] = set()
@@ -306,6 +306,7 @@ class World(Story):
             with self.store.snapshot() as tx:
                 row = tx.one("pipeline_by_id", pipeline_id=pipe.id)
             assert row is not None
+            self.put[number] = version
             self.versions[pipe.id, row["latest_version"]] = self.definitions[number][version]
 
     def _activate(self, number: int, start: int | None, word: str | None) -> None:
@@ -315,6 +316,7 @@ class World(Story):
         self._note_wakes()
 
     def _deactivate(self, number: int, cancel_active: bool) -> None:
+        self.clock.moment += timedelta(milliseconds=1)  # two of them at one moment would be one
         self.pipes[number].deactivate(cancel_active=cancel_active)
         self._note_wakes()
 

@@ -153,7 +153,7 @@ class Teller:
             first, hours = chance.choice([0, 0, 6, 12, 24]), chance.choice([1, 6, 12, 24, 48])
             return ("backfill", number, first, hours, tuple(names), chance.random() < 0.5)
         if kind == "edits":
-            return ("put", number, chance.randrange(len(world.definitions[number])))
+            return ("put", number, chance.randrange(world.put[number], len(world.definitions[number])))
         if kind == "delete" and chance.random() < 0.1:
             return ("delete", number)
         if kind == "restarts":

@@ -43,7 +43,9 @@ def test_a_year_of_an_hourly_schedule_ends_as_it_should(sqlite_store: Store, tmp
             order.append(f"{story.clock.moment:%Y-%m-%dT%H:%M:%S} {done}")
     assert pipe.state == "FINISHED"
     instances = pipe.instances()
-    assert Counter((i.component, i.status) for i in instances) == {(name, "FINISHED"): HOURS for name in ("A", "B", "D")}
+    assert Counter((i.component, i.status) for i in instances) == {
+        (name, "FINISHED"): HOURS for name in ("A", "B", "D")
+    }
     assert all(i.ended_at == i.scheduled_start and i.attempt_count == (i.component != "D") for i in instances)
     hours = sorted({i.instance_id[3:] for i in instances})
     assert order == [f"{hour} @{name}_{hour}" for hour in hours for name in ("A", "B")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from story import (
     SYSTEM,
     Story,
@@ -89,3 +91,34 @@ def test_a_pipeline_is_not_finished_while_a_paused_component_holds_a_backfill(st
     pipe.set_status("RESUME", "A")
     assert story.work() == [A]
     assert pipe.state == "FINISHED"
+
+
+def test_a_run_on_demand_that_waits_for_its_place_keeps_the_version_that_it_was_activated_with(story: Story) -> None:
+    pipe = story.pipeline(on_demand(activity("A", maximumRetries="0")))
+    story.later(minutes=1)
+    pipe.activate()
+    pipe.put(on_demand(activity("A", maximumRetries="5")))
+    pipe.activate()
+    assert [i.tries_left for i in pipe.instances()] == [0]
+    story.work()
+    assert [i.tries_left for i in pipe.instances()] == [0, 0, 5]
+
+
+@pytest.mark.parametrize("hours", [2, 4])
+def test_a_rerun_waits_for_the_intervals_that_the_active_version_has(story: Story, hours: int) -> None:
+    def version(occurrences: int) -> dict[str, Any]:
+        hourly = schedule("Hourly", "1 hour", occurrences=str(occurrences))
+        each_hour = activity("H", schedule=ref("Hourly"))
+        return scheduled(schedule(occurrences="1"), hourly, each_hour, activity("A", dependsOn=ref("H")))
+
+    pipe = story.pipeline(version(3))
+    assert len(pipe.why(A)) == 3
+    pipe.put(version(hours))
+    pipe.activate()
+    pipe.set_status("CANCEL", A)
+    pipe.set_status("RERUN", A)
+    assert len(pipe.why(A)) == hours
+    story.later(hours=5)
+    story.work()
+    assert pipe.state == "FINISHED"
+    assert pipe.status(A) == "FINISHED"

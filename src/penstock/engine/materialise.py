@@ -62,7 +62,7 @@ def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
         if active is not None and active["n"] >= component.max_active:
             _set_cursor(turn, pipeline_id, component_id, index, start, None)
             return
-        make_instance(turn, plan, component, "", start, end)
+        make_instance(turn, plan, plan.components[component_id], "", start, end)
         turn.tx.execute("set_latest_run", pipeline_id=pipeline_id, component=component_id, scheduled_start=to_ms(start))
         turn.set_going[pipeline_id, component_id] += 1
         index += 1

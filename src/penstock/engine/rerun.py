@@ -35,8 +35,8 @@ def rerun(turn: Turn, instance: Instance, *, spread: bool = True, counts: bool =
     again = start_again(turn, instance, counts=counts)
     if again is None:
         return False
-    if was_skipped:
-        _add_dependencies(turn, again)
+    if was_skipped or again.activation != instance.activation:
+        _write_dependencies(turn, again)
     for dependency in all_of(turn, again):
         _look_back(turn, again, dependency)
     turn.check(again.pipeline_id, again.instance_id)
@@ -71,12 +71,15 @@ def start_again(turn: Turn, instance: Instance, *, counts: bool = False) -> Inst
     return again
 
 
-def _add_dependencies(turn: Turn, skipped: Instance) -> None:
-    """A SKIPPED instance was made without them."""
-    plan, component = turn.plan(skipped), turn.component(skipped)
-    if component is not None:
-        start, end = from_ms(skipped.scheduled_start), from_ms(skipped.scheduled_end)
-        add_dependencies(turn, plan, component, skipped.node, start, end)
+def _write_dependencies(turn: Turn, again: Instance) -> None:
+    """A SKIPPED instance was made without them; in another version a schedule may end earlier or later."""
+    plan, component = turn.plan(again), turn.component(again)
+    if component is None:
+        return
+    if again.family != "Resource":
+        turn.tx.execute("delete_dependencies_of_consumer", pipeline_id=again.pipeline_id, consumer=again.instance_id)
+    start, end = from_ms(again.scheduled_start), from_ms(again.scheduled_end)
+    add_dependencies(turn, plan, component, again.node, start, end)
 
 
 def _look_back(turn: Turn, again: Instance, dependency: Dependency) -> None:
