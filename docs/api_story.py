@@ -141,7 +141,7 @@ def told() -> Iterator[Story]:
     clock = StandingClock()
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch("penstock.service.SystemClock", lambda offset: clock),
+        mock.patch("penstock.service.SystemClock", lambda *offset: clock),
     ):
         service = EmbeddedService(ServiceOptions(Path(folder) / "data", has_runner=False))
         try:
