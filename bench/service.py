@@ -256,11 +256,12 @@ def scenarios(server: Server) -> dict[str, Callable[[float], list[bytes]]]:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured of an operation: requests a second, and latencies of one client in milliseconds."""
+    """What was measured of an operation: requests a second, and of one client's milliseconds and processor time."""
 
     rate: float
     p50: float
     p95: float
+    cpu: float
 
 
 def measure(server: Server, seconds: float, with_polls: bool) -> dict[str, Figures]:
@@ -271,10 +272,13 @@ def measure(server: Server, seconds: float, with_polls: bool) -> dict[str, Figur
             continue
         is_repeatable = operation != "CreatePipeline"
         exchange(server.port, make(50), 1)
+        _, before = usage(server.process)
         one = exchange(server.port, make(400), 1, seconds if is_repeatable else None)
+        _, after = usage(server.process)
         many = exchange(server.port, make(2000), CONNECTIONS, seconds if is_repeatable else None)
         cuts = statistics.quantiles(one.latencies, n=20)
-        found[operation] = Figures(many.rate, statistics.median(one.latencies) * 1000, cuts[18] * 1000)
+        cpu = (after - before) / len(one.latencies)
+        found[operation] = Figures(many.rate, statistics.median(one.latencies) * 1000, cuts[18] * 1000, cpu * 1000)
     return found
 
 
@@ -324,14 +328,16 @@ def main() -> None:
                 theirs = measure(server, options.seconds, with_polls=False)
         else:
             print("moto's server is not there: pip install 'moto[server]'\n")
-        print(f"{'':24}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'moto/s':>9}{'p50 ms':>9}{'ratio':>8}{'target':>8}")
+        print(
+            f"{'':24}{'requests/s':>11}{'p50 ms':>9}{'p95 ms':>9}{'CPU ms':>9}{'moto/s':>9}{'CPU ms':>9}{'ratio':>8}{'target':>8}"
+        )
         fastest = max((figures.rate for key, figures in theirs.items() if key in READS), default=0.0)
         for operation, figures in ours.items():
-            line = f"{operation:24}{figures.rate:11.0f}{figures.p50:9.2f}{figures.p95:9.2f}"
+            line = f"{operation:24}{figures.rate:11.0f}{figures.p50:9.2f}{figures.p95:9.2f}{figures.cpu:9.2f}"
             peer = theirs.get(operation)
             rate = peer.rate if peer else fastest
             if rate:
-                line += f"{peer.rate:9.0f}{peer.p50:9.2f}" if peer else f"{'(' + format(rate, '.0f') + ')':>9}{'':9}"
+                line += f"{peer.rate:9.0f}{peer.cpu:9.2f}" if peer else f"{'(' + format(rate, '.0f') + ')':>9}{'':9}"
                 line += f"{figures.rate / rate:8.1f}{4 if operation in READS else 1:8}"
             print(line)
         with penstock(folder, options.store, long_poll=45) as server:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from penstock.api.call import Answer, Call, Request, active_version, find_pipeline, invalid, stored_definition
 from penstock.api.roles import roles_for
@@ -18,7 +19,7 @@ from penstock.definition.model import Definition, FieldValue, PipelineObject, is
 from penstock.definition.period import parse_date_time
 from penstock.definition.problems import Problem
 from penstock.definition.resolve import Resolved, resolve
-from penstock.definition.validate import validate
+from penstock.definition.validate import Verdict, validate
 from penstock.engine.turn import Turn
 from penstock.store.rows import Pipeline
 from penstock.store.secrets import MASK, SECRET_ATTRIBUTES, masked
@@ -29,30 +30,54 @@ LONGEST_VERSION = 15  # digits: a version has fewer, and the store's numbers hav
 
 def put_pipeline_definition(call: Call, request: Request) -> Answer:
     """Keep a definition, also one with errors; it replaces a version that was never activated."""
-    definition = _read(request)
-    with call.engine.turn(request["pipelineId"]) as turn:
-        pipeline = find_pipeline(call, turn, request["pipelineId"])
-        earlier = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
-        sealed = _sealed(call, definition, earlier[0] if earlier else None)
-        clear = call.engine.secrets.reveal_definition(sealed)
-        verdict = validate(clear, call.engine.catalogue, complete=False)
-        more = (*_edits(call, turn, pipeline, verdict.resolved), *_backfills(call, turn, pipeline, verdict.resolved))
-        verdict = replace(verdict, problems=(*verdict.problems, *more))
-        errored = bool(verdict.errors)
-        if earlier is None or earlier[1] != errored or not _is_same(call, clear, earlier[0]):
+    definition, pipeline_id = _read(request), request["pipelineId"]
+    with call.engine.reading() as turn:  # checking takes long, and nobody need wait for it
+        checked = _checked(call, turn, find_pipeline(call, turn, pipeline_id), definition)
+    with call.engine.turn(pipeline_id) as turn:
+        pipeline = find_pipeline(call, turn, pipeline_id)
+        if _basis(turn, pipeline) != checked.basis:  # somebody has put or activated another meanwhile
+            checked = _checked(call, turn, pipeline, definition)
+        if checked.is_new:
             version = active_version(turn, pipeline) + 1
             turn.tx.execute(
                 "put_definition",
-                pipeline_id=pipeline.pipeline_id,
+                pipeline_id=pipeline_id,
                 version=version,
-                body=json.dumps(to_file_form(sealed)),
-                errored=int(errored),
+                body=json.dumps(to_file_form(checked.sealed)),
+                errored=int(bool(checked.verdict.errors)),
                 created_at=turn.now,
                 created_by=call.by,
             )
-            turn.tx.execute("set_latest_version", pipeline_id=pipeline.pipeline_id, version=version)
-            turn.pipelines.pop(pipeline.pipeline_id, None)
-    return verdict_answer(verdict.errors, verdict.warnings)
+            turn.tx.execute("set_latest_version", pipeline_id=pipeline_id, version=version)
+            turn.pipelines.pop(pipeline_id, None)
+    return verdict_answer(checked.verdict.errors, checked.verdict.warnings)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A definition that is to be put, checked against what is stored: `basis` says what that was."""
+
+    basis: tuple[Any, ...]
+    sealed: Definition
+    verdict: Verdict
+    is_new: bool
+
+
+def _basis(turn: Turn, pipeline: Pipeline) -> tuple[Any, ...]:
+    row = turn.tx.one("definition_by_version", pipeline_id=pipeline.pipeline_id, version=pipeline.latest_version)
+    stored = (row["body"], row["errored"]) if row is not None else ()
+    return pipeline.activation, pipeline.latest_version, *stored
+
+
+def _checked(call: Call, turn: Turn, pipeline: Pipeline, definition: Definition) -> _Checked:
+    earlier = stored_definition(turn, pipeline.pipeline_id, pipeline.latest_version)
+    sealed = _sealed(call, definition, earlier[0] if earlier else None)
+    clear = call.engine.secrets.reveal_definition(sealed)
+    verdict = validate(clear, call.engine.catalogue, complete=False)
+    more = (*_edits(call, turn, pipeline, verdict.resolved), *_backfills(call, turn, pipeline, verdict.resolved))
+    verdict = replace(verdict, problems=(*verdict.problems, *more))
+    is_new = earlier is None or earlier[1] != bool(verdict.errors) or not _is_same(call, clear, earlier[0])
+    return _Checked(_basis(turn, pipeline), sealed, verdict, is_new)
 
 
 def _edits(call: Call, turn: Turn, pipeline: Pipeline, edited: Resolved) -> Iterator[Problem]:
@@ -131,7 +156,8 @@ def _check_masks(what: str, values: Sequence[FieldValue], stored: Sequence[Field
 
 def _is_same(call: Call, clear: Definition, stored: Definition) -> bool:
     """Whether a put brings nothing new."""
-    return to_file_form(clear) == to_file_form(call.engine.secrets.reveal_definition(stored))
+    before = call.engine.secrets.reveal_definition(stored)
+    return clear == before and list(clear.objects) == list(before.objects)
 
 
 def validate_pipeline_definition(call: Call, request: Request) -> Answer:
