@@ -31,6 +31,7 @@ from penstock.locks import IN_USE, HeldFile, hold, hold_abandoned
 from penstock.log_lines import about
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment
+from penstock.runner.guard import Guard
 from penstock.runner.place import Place
 from penstock.runner.runner import Pace, Runner
 from penstock.settings import EngineSettings, Settings, SettingsError, load_settings
@@ -140,6 +141,7 @@ class EmbeddedService:
             environment=clean_environment(),
             clock=self.engine.clock,
             settings=self.settings,
+            guard=Guard(),
             config=self.options.config,
             hostname=hostname or socket.gethostname(),
             certificate=certificate,
@@ -150,14 +152,15 @@ class EmbeddedService:
             place,
             groups,
             tasks=tasks,
-            pace=Pace(report=self._report_seconds()),
+            pace=Pace(report=self._report_seconds(), answer=self.settings.runner.answer_within),
         )
         runner.start()
         self._runners.append(runner)
 
     def _report_seconds(self) -> float:
         """How often a runner reports: several times within the lease of the service's own tasks."""
-        return min(2.0 if self.options.is_run else 10.0, max(0.1, self.settings.engine.system_lease / 4))
+        wanted = 2.0 if self.options.is_run else self.settings.runner.report
+        return min(wanted, max(0.1, self.settings.engine.system_lease / 4))
 
     def stop(self) -> None:
         """End the runners with their tasks, then the service; a run's pipeline belongs to servers from now on."""

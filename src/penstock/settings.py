@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _HTTP = re.compile(r"https?://[^\s/]+\S*")
+SHORTEST = 0.05  # seconds between two reports: more of them would only keep a server busy
 _TARGET = re.compile(r"sns$|[A-Za-z][\w+.-]*://\S")
 
 
@@ -44,6 +45,18 @@ class EngineSettings:
     maximum_retries: int = 2
     max_active_instances: int = 5
     long_poll: float = 45.0
+
+
+@dataclass(frozen=True)
+class RunnerSettings:
+    """A task runner's times, in seconds (`[runner]`).
+
+    `report` is how often it reports on what it works at, `answer_within` how long it waits for the answer of anything
+    but a poll.
+    """
+
+    report: float = 10.0
+    answer_within: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,7 @@ class Settings:
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     logs: LogSettings = field(default_factory=LogSettings)
+    runner: RunnerSettings = field(default_factory=RunnerSettings)
 
 
 def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> Settings:
@@ -122,7 +136,7 @@ def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> 
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no TOML file: {error}.") from error
-    _only(path, "", document, {"databases", "engine", "sns", "alarms", "delivery", "logs", "retention"})
+    _only(path, "", document, {"databases", "engine", "sns", "alarms", "delivery", "logs", "retention", "runner"})
     databases = {
         name: DatabaseSetting(**_table(path, f'databases."{name}"', table, DatabaseSetting, required={"url"}))
         for name, table in _as_table(path, "databases", document.get("databases", {})).items()
@@ -136,7 +150,16 @@ def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> 
         _delivery(path, document),
         _retention(path, document),
         LogSettings(**_table(path, "logs", document.get("logs", {}), LogSettings)),
+        _runner(path, document),
     )
+
+
+def _runner(path: Path, document: Mapping[str, Any]) -> RunnerSettings:
+    table = _table(path, "runner", document.get("runner", {}), RunnerSettings)
+    for key, seconds in table.items():
+        if seconds < SHORTEST:
+            raise SettingsError(f"{path}: 'runner.{key}' is {seconds}; it must be at least {SHORTEST} seconds.")
+    return RunnerSettings(**table)
 
 
 def _retention(path: Path, document: Mapping[str, Any]) -> RetentionSettings:

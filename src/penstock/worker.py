@@ -12,6 +12,7 @@ from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment, own_environment
+from penstock.runner.guard import Guard
 from penstock.runner.hosting import CERTIFICATE_VARIABLE
 from penstock.runner.place import NoStorage, Place, is_local
 from penstock.runner.runner import Pace, Runner
@@ -27,13 +28,15 @@ def make_task_runner(options: RunnerOptions) -> Runner:
     certificate = base64.b64decode(pinned) if pinned else None
     has_storage = options.data_dir is not None or is_local(options.endpoint)
     try:
+        settings = load_settings(options.config)
         place = Place(
             endpoint=options.endpoint,
             data_dir=folder,
             storage=LocalFolder(folder / "s3") if has_storage else NoStorage(),
             environment=clean_environment() if options.is_embedded else own_environment(),
             clock=SystemClock(),
-            settings=load_settings(options.config),
+            settings=settings,
+            guard=Guard(),
             config=options.config,
             certificate=certificate,
         )
@@ -43,7 +46,11 @@ def make_task_runner(options: RunnerOptions) -> Runner:
             place,
             options.groups,
             tasks=options.tasks,
-            pace=Pace(give_up=EMBEDDED_GIVES_UP if options.is_embedded else None),
+            pace=Pace(
+                report=settings.runner.report,
+                answer=settings.runner.answer_within,
+                give_up=EMBEDDED_GIVES_UP if options.is_embedded else None,
+            ),
             logs=None if options.is_embedded else penstock_client(options.endpoint, find_credentials(folder)),
         )
     except (NoCredentials, SettingsError, ValueError) as error:  # ValueError: the endpoint is not a URL

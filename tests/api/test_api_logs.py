@@ -33,7 +33,7 @@ class Case:
 
     @property
     def folder(self) -> Path:
-        return self.api.service.application.logs.folder(self.pipeline_id, self.component, self.instance, self.attempt)
+        return self.api.service.application.logs.folder(self.pipeline_id, self.attempt)
 
     def write(self, content: bytes, offset: int = 0, name: str = "StdOutput", **other: Any) -> dict[str, Any]:
         sent: dict[str, Any] = {"taskId": self.task_id, "name": name, "offset": offset, "content": content} | other
@@ -46,8 +46,8 @@ class Case:
     def list(self) -> dict[str, Any]:
         return self.api.own.call("ListLogs", pipelineId=self.pipeline_id, objectId=self.instance)
 
-    def end(self) -> None:
-        self.api.boto.set_task_status(taskId=self.task_id, taskStatus="FINISHED")
+    def end(self, status: str = "FINISHED") -> None:
+        self.api.boto.set_task_status(taskId=self.task_id, taskStatus=status)
 
     def put(self, name: str, content: bytes) -> str:
         uri = log_uri("s3://bucket/logs", self.pipeline_id, self.component, self.instance, self.attempt)
@@ -180,12 +180,18 @@ def test_logs_that_are_nowhere_are_told_with_the_place_where_they_were_looked_fo
         (case, "the pipeline has no pipelineLogUri"),
         (stored, "there is nothing under s3://bucket/logs/"),
     ):
-        one.end()
+        one.end("FAILED")
         for ask in (one.read, one.list):
             with pytest.raises(
                 ServiceError, match=f"no logs of {one.attempt}: its task runner sent none, and {reason}"
             ):
                 ask()
+
+
+def test_an_attempt_that_finished_without_a_word_has_no_logs(case: Case) -> None:
+    case.end()
+    assert case.list()["logs"] == []
+    assert (case.read()["content"], case.read()["isComplete"]) == (b"", True)
 
 
 def test_a_log_uri_that_is_none_is_told(api: Api, group: str) -> None:

@@ -60,11 +60,11 @@ def test_a_server_and_a_run_take_none_of_each_others_tasks(shell: Shell, start_s
     ended = run.end()
     assert ended.status == 0, ended.err
     run_id = ended.json()["pipelineId"]
-    folder = (shell.data / "logs" / run_id).glob("Work/*/*/StdOutput")
+    folder = (shell.data / "logs" / run_id).glob("@Work_*/StdOutput")
     assert [path.read_text().startswith(str(shell.data / "work")) for path in folder] == [True]
     assert pipeline_id in {entry["id"] for entry in listed}
     assert not (shell.folder / "own/logs" / run_id).exists()
-    made_here = (shell.data / "logs" / pipeline_id).glob("*/*/*/StdOutput")  # empty: nobody sends it to the server
+    made_here = (shell.data / "logs" / pipeline_id).glob("*/StdOutput")  # empty: nobody sends it to the server
     assert list(made_here) == []
     runner.process.terminate()
     assert runner.end().status == 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -43,9 +44,36 @@ def find_binaries() -> Path:
     raise NoPostgresql("neither PATH nor /usr/lib/postgresql/*/bin has PostgreSQL's initdb and postgres")
 
 
+class Running:
+    """A server that can be restarted on its port; `url` is that of its database `postgres`, for who may do anything."""
+
+    def __init__(self, command: list[str], folder: Path, settings: Mapping[str, str]) -> None:
+        self._command, self._folder, self._settings = command, folder, dict(settings)
+        self._server, self.port, self._reader = _start(command, folder, self._settings)
+        self.url = f"postgresql://{USER}@127.0.0.1:{self.port}/postgres"
+
+    def stop(self, number: int = signal.SIGQUIT) -> None:
+        """SIGINT ends it fast, with everything written down; SIGQUIT at once, as if it had crashed."""
+        self._server.send_signal(number)
+        self._server.wait()
+        self._reader.join()
+
+    def restart(self, number: int) -> None:
+        """Stop it and start it again; returns when it takes connections."""
+        self.stop(number)
+        self._server, _, self._reader = _start(self._command, self._folder, self._settings, self.port)
+
+
 @contextmanager
 def running_postgresql() -> Iterator[str]:
     """Start a server and give the URL of its database `postgres`, for a user who may do everything."""
+    with restartable_postgresql(SETTINGS) as running:
+        yield running.url
+
+
+@contextmanager
+def restartable_postgresql(settings: Mapping[str, str]) -> Iterator[Running]:
+    """Start a server with these settings."""
     binaries = find_binaries()
     as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: the path of a Unix socket has 107 characters
@@ -62,23 +90,23 @@ def running_postgresql() -> Iterator[str]:
         )
         if made.returncode != 0:
             raise RuntimeError(f"initdb failed: {made.stderr or made.stdout}")
-        server, port, reader = _start([*as_user, str(binaries / "postgres"), "-D", str(data)], folder)
+        running = Running([*as_user, str(binaries / "postgres"), "-D", str(data)], folder, settings)
         try:
-            yield f"postgresql://{USER}@127.0.0.1:{port}/postgres"
+            yield running
         finally:
-            server.send_signal(3)  # SIGQUIT: at once, without writing anything down
-            server.wait()
-            reader.join()
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(command: list[str], folder: Path) -> tuple[subprocess.Popen[str], int, threading.Thread]:
-    """Start `postgres` on a free port; another one if somebody else takes it in between."""
+def _start(
+    command: list[str], folder: Path, wanted: Mapping[str, str], at: int | None = None
+) -> tuple[subprocess.Popen[str], int, threading.Thread]:
+    """Start `postgres` on a free port, another one if somebody else takes it in between; or on the port `at`."""
     log: list[str] = []
     for _ in range(5):
-        port = _free_port()
-        settings = {**SETTINGS, "port": str(port), "unix_socket_directories": str(folder)}
+        port = at or _free_port()
+        settings = {**wanted, "port": str(port), "unix_socket_directories": str(folder)}
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         server = subprocess.Popen([*command, *options], cwd=folder, stderr=subprocess.PIPE, text=True)
         assert server.stderr is not None

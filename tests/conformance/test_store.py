@@ -23,6 +23,10 @@ PIPELINE, INSTANCE, ATTEMPT = "df-1", "@A_2024-01-01T00:00:00", "@A_2024-01-01T0
 
 # Every parameter that a query takes, with a value that fits the seed; those in NULLABLE may be None as well.
 VALUES: dict[str, Any] = {
+    "jump": 0,
+    "system_group": "(system)",
+    "system_until": 2000,
+    "until": 2000,
     "access_key": "AK1",
     "acknowledged": 0,
     "action": "Alarm",

@@ -17,7 +17,7 @@ def shell(shop: Any, *others: dict[str, Any], **fields: Any) -> str:
     activity = shop.object({"id": "A", "type": "ShellCommandActivity", **fields}, *others)
     work = shop.work()
     activity.run(work)
-    return str(work.stdout.read_text())
+    return work.stdout.read_text() if work.stdout.exists() else ""
 
 
 def node(identity: str, uri: str, key: str = "directoryPath") -> dict[str, str]:
@@ -34,7 +34,7 @@ def test_arguments_are_the_commands_parameters(shop: Any) -> None:
 
 
 def test_a_command_runs_in_bash_in_a_folder_of_its_own(shop: Any) -> None:
-    assert shell(shop, command='[[ -n "$BASH_VERSION" ]] && ls && touch made') == "program\n"
+    assert shell(shop, command='[[ -n "$BASH_VERSION" ]] && ls -A && touch made') == ""
     assert (shop.data_dir / "attempt1" / "made").exists()
 
 
@@ -114,7 +114,7 @@ def test_without_stage_nothing_is_brought_or_sent(shop: Any) -> None:
     shop.put("s3://in/a", "1")
     nodes = node("I", "s3://in/"), node("O", "s3://out/f", "filePath")
     written = shell(shop, *nodes, command='echo "<$INPUT1_STAGING_DIR>"; ls', input=ref("I"), output=ref("O"))
-    assert written == "<>\nprogram\n"
+    assert written == "<>\n"
 
 
 def test_an_input_that_is_not_there_fails_before_the_command(shop: Any) -> None:

@@ -147,7 +147,6 @@ def test_a_background_process_that_holds_the_output_does_not_keep_the_command(
     secrets: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commands, "DRAIN_SECONDS", 0.1)
     pids: list[int] = []
     watcher = threading.Thread(target=lambda: pids.extend(int(pid) for pid in signpost.read_text().split()))
     watcher.start()

@@ -64,6 +64,7 @@ def upload(logs: AttemptLogs) -> Upload:
 
 
 def add(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as stream:
         stream.write(content)
 
@@ -154,7 +155,7 @@ def test_a_service_that_shares_the_data_directory_is_sent_nothing_twice(
     assert service.offsets == [0]
     assert logs.stdout.read_bytes() == b"one two"
     sending.end()
-    assert sorted(path.name for path in logs.folder.iterdir()) == ["Activity.log", "StdError", "StdOutput"]
+    assert sorted(path.name for path in logs.folder.iterdir()) == ["StdOutput"]
 
 
 def test_secrets_do_not_leave_the_runner(logs: AttemptLogs, service: Service, upload: Upload) -> None:

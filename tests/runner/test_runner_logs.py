@@ -77,8 +77,31 @@ def test_a_slash_in_an_id_makes_no_folder_more() -> None:
     assert ".." not in uri.split("/")
 
 
+def add(logs: AttemptLogs, content: bytes) -> None:
+    with logs.open("StdOutput") as stream:
+        stream.write(content)
+
+
+def test_an_attempt_that_says_nothing_has_no_files(logs: AttemptLogs, tmp_path: Path) -> None:
+    quiet = AttemptLogs(tmp_path / "quiet", None, logs.storage, logs.masking, logs.clock)
+    quiet.note("it starts")
+    quiet.note("it ends")
+    quiet.end()
+    assert not quiet.folder.exists()
+
+
+def test_what_was_noted_is_kept_with_what_comes_besides(logs: AttemptLogs, tmp_path: Path) -> None:
+    attempt = AttemptLogs(tmp_path / "attempt", None, logs.storage, logs.masking, logs.clock)
+    attempt.note("it starts")
+    add(attempt, b"out")
+    attempt.note("it ends")
+    attempt.end()
+    text = (attempt.folder / "Activity.log").read_text()
+    assert [line.partition(" ")[2] for line in text.splitlines()] == ["it starts", "it ends"]
+
+
 def test_logs_are_sent_compressed(logs: AttemptLogs, storage: LocalFolder) -> None:
-    logs.stdout.write_bytes(b"out")
+    add(logs, b"out")
     logs.write("began")
     logs.send()
     assert unpacked(storage, "StdOutput") == b"out"
@@ -87,9 +110,9 @@ def test_logs_are_sent_compressed(logs: AttemptLogs, storage: LocalFolder) -> No
 
 
 def test_logs_that_have_grown_are_sent_again(logs: AttemptLogs, storage: LocalFolder) -> None:
-    logs.stdout.write_bytes(b"one")
+    add(logs, b"one")
     logs.send()
-    logs.stdout.write_bytes(b"one two")
+    add(logs, b" two")
     logs.send()
     assert unpacked(storage, "StdOutput") == b"one two"
 

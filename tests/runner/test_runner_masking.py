@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from itertools import pairwise
 
 from hypothesis import given
@@ -11,20 +10,9 @@ from hypothesis import strategies as st
 from penstock.runner.masking import MASK, Masking
 
 
-class Pipe:
-    """Gives prepared chunks, as a pipe gives what was written at once."""
-
-    def __init__(self, chunks: list[bytes]) -> None:
-        self.chunks = list(chunks)
-
-    def read1(self, size: int) -> bytes:
-        return self.chunks.pop(0) if self.chunks else b""
-
-
 def copied(masking: Masking, *chunks: bytes) -> bytes:
-    target = io.BytesIO()
-    masking.copy(Pipe([chunk for chunk in chunks if chunk]), target)  # type: ignore[arg-type]
-    return target.getvalue()
+    stream = masking.stream()
+    return b"".join([*(stream.part(chunk) for chunk in chunks), stream.rest()])
 
 
 def test_a_secret_in_a_text_becomes_five_stars() -> None:

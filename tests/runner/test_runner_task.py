@@ -146,7 +146,7 @@ def test_ids_with_odd_characters_stay_in_the_log_folder(
     task = task_of(place, attempt, identity, **fields)
     assert task.run(catalogue) == {"taskStatus": "FINISHED"}
     task.logs.send()
-    assert task.logs.folder.resolve().parents[3] == (tmp_path / "logs").resolve()
+    assert task.logs.folder.resolve().parents[1] == (tmp_path / "logs").resolve()
     sent = [entry.uri for entry in place.storage.list("s3://bucket/")]
     assert len(sent) == 3
     assert all(uri.startswith("s3://bucket/logs/df-1/") and uri.count("/") == 8 for uri in sent)

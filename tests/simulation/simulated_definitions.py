@@ -141,7 +141,8 @@ def _edited(before: Definition, chance: random.Random) -> Definition:
     for obj in made["objects"]:
         kind = obj.get("type", "")
         if kind == "Schedule" and chance.random() < 0.4:
-            obj["occurrences"] = str(int(obj["occurrences"]) + chance.randint(1, 3))
+            shorter = 0 if obj["id"] in _of_resources(made) else -3  # a resource that is left out takes a RERUN
+            obj["occurrences"] = str(max(1, int(obj["occurrences"]) + chance.randint(shorter, 3)))
         elif kind == "ShellCommandActivity" and chance.random() < 0.5:
             obj |= _retries(chance)
             obj["maxActiveInstances"] = str(chance.randint(2, 6))
@@ -149,10 +150,16 @@ def _edited(before: Definition, chance: random.Random) -> Definition:
     if chance.random() < 0.4:
         chosen = chance.choice(names)
         like = next(obj for obj in made["objects"] if obj["id"] == chosen)
-        where = {key: like[key] for key in ("schedule", "runsOn", "workerGroup") if key in like}
+        where = {key: like[key] for key in ("schedule", "runsOn", "workerGroup", "precondition") if key in like}
         new = activity(f"N{len(names)}", **{"command": "echo #{myWord}", "dependsOn": ref(like["id"]), **where})
         made["objects"].append(new)
     return made
+
+
+def _of_resources(definition: Definition) -> set[str]:
+    default = definition["objects"][0].get("schedule")
+    hosts = [obj for obj in definition["objects"] if obj.get("type") == "Ec2Resource"]
+    return {(obj.get("schedule") or default)["ref"] for obj in hosts if obj.get("schedule") or default}
 
 
 def without(definition: Definition, name: str) -> Definition:

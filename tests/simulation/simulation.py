@@ -233,8 +233,6 @@ def _tell(store: Store, told: Told, length: int, teller: Teller | None) -> None:
                 laws.check_commands()
         if teller is not None:
             _settle(world, laws, take)
-        elif given and given[-1] == ("end of all",):
-            told.steps.pop()
         told.history = laws.history
     except Exception as error:
         told.broken = f"{type(error).__name__}: {error}"

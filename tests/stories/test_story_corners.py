@@ -113,12 +113,52 @@ def test_a_rerun_waits_for_the_intervals_that_the_active_version_has(story: Stor
 
     pipe = story.pipeline(version(3))
     assert len(pipe.why(A)) == 3
+    pipe.set_status("CANCEL", A)
     pipe.put(version(hours))
     pipe.activate()
-    pipe.set_status("CANCEL", A)
     pipe.set_status("RERUN", A)
     assert len(pipe.why(A)) == hours
     story.later(hours=5)
     story.work()
     assert pipe.state == "FINISHED"
     assert pipe.status(A) == "FINISHED"
+
+
+def test_nothing_waits_for_intervals_that_the_active_version_has_no_more(story: Story) -> None:
+    def version(occurrences: int) -> dict[str, Any]:
+        hourly = schedule("Hourly", "1 hour", occurrences=str(occurrences))
+        each_hour = activity("H", schedule=ref("Hourly"), runsOn=ref("R"))
+        return scheduled(schedule(occurrences="1"), hourly, resource("R"), each_hour, activity("A", dependsOn=ref("H")))
+
+    pipe = story.pipeline(version(4))
+    pipe.put(version(2))
+    pipe.activate()
+    host = story.take(SYSTEM)
+    for _ in range(2):
+        call_of_the_resource(story, pipe.id)
+        story.work(f"resource:{pipe.id}_{R}")
+        for _ in range(6):
+            story.later(minutes=10)
+            assert not story.report(host)
+    assert pipe.status(R) == "SHUTTING_DOWN"
+    story.end(host)
+    assert story.work() == [A]
+    assert pipe.state == "FINISHED"
+    pipe.put(version(3))
+    pipe.activate()
+    story.later(hours=1)
+    assert pipe.status("@H_2024-01-01T02:00:00") == "WAITING_ON_DEPENDENCIES"
+
+
+def test_a_precondition_that_another_version_gives_to_more_objects_waits_for_its_resource(story: Story) -> None:
+    def version(*others: dict[str, Any]) -> dict[str, Any]:
+        needed = {"runsOn": ref("R"), "precondition": ref("P")}
+        return scheduled(schedule(occurrences="1"), resource("R"), exists("P"), activity("A", **needed), *others)
+
+    pipe = story.pipeline(version())
+    pipe.set_status("CANCEL", A)
+    pipe.put(version(activity("B", precondition=ref("P"))))
+    pipe.activate()
+    pipe.set_status("RERUN", A)
+    assert pipe.status(R) == "CREATING"
+    assert pipe.status(P) == "WAITING_ON_DEPENDENCIES"

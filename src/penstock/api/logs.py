@@ -19,11 +19,8 @@ LAST_WORDS = 30_000  # milliseconds after an attempt was ended from outside: its
 
 def write_log(call: Call, request: Request) -> Answer:
     """Keep what a task has added to one of its logs; a task that has lost its lease is TaskNotFoundException."""
-    with call.engine.reading() as turn:
-        attempt = held(call, call.engine.store, request["taskId"])
-        instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-        assert instance is not None, "every attempt is of an instance"
-    folder = _folder(call, instance, attempt)
+    attempt = held(call, call.engine.store, request["taskId"])
+    folder = _folder(call, attempt)
     try:
         size, is_more_wanted = call.logs.write(
             folder, request["taskId"], request["name"], request["offset"], request["content"]
@@ -40,7 +37,7 @@ def read_log(call: Call, request: Request) -> Answer:
     with call.engine.reading() as turn:
         instance, attempt = _attempt(call, turn, request["pipelineId"], request["objectId"])
         is_over = _is_over(attempt, turn.now)  # before the log is read: what it has then is all of it
-        folder = _folder(call, instance, attempt)
+        folder = _folder(call, attempt)
         uri = _uri(turn, instance, attempt) if not folder.is_dir() else None
     try:
         part = call.logs.read(folder, name, offset, limit)
@@ -55,7 +52,7 @@ def read_log(call: Call, request: Request) -> Answer:
             raise invalid(str(error)) from error
         part = None
     if part is None:
-        if is_over and uri is None:
+        if is_over and uri is None and attempt.status != "FINISHED":
             raise _nowhere(attempt, uri)
         part = Part(b"", None, offset, True)
     return {
@@ -74,14 +71,14 @@ def list_logs(call: Call, request: Request) -> Answer:
         is_over = _is_over(attempt, turn.now)
         uri = _uri(turn, instance, attempt)
     answer: Answer = {"attemptId": attempt.attempt_id, "isEnded": is_over, "uri": uri}
-    sizes = call.logs.names(_folder(call, instance, attempt))
+    sizes = call.logs.names(_folder(call, attempt))
     if sizes is not None:
         return {**answer, "logs": [{"name": name, "size": size} for name, size in sizes.items()]}
     try:
         stored = call.logs.stored_names(uri) if uri else []
     except StorageError as error:
         raise invalid(str(error)) from error
-    if is_over and not stored:
+    if is_over and not stored and (attempt.status != "FINISHED" or uri is not None):
         raise _nowhere(attempt, uri)
     return {**answer, "logs": [{"name": name} for name in stored]}
 
@@ -100,8 +97,8 @@ def _attempt(call: Call, turn: Turn, pipeline_id: str, object_id: str) -> tuple[
     return instance, read(Attempt, row)
 
 
-def _folder(call: Call, instance: Instance, attempt: Attempt) -> Path:
-    return call.logs.folder(attempt.pipeline_id, instance.component, instance.instance_id, attempt.attempt_id)
+def _folder(call: Call, attempt: Attempt) -> Path:
+    return call.logs.folder(attempt.pipeline_id, attempt.attempt_id)
 
 
 def _uri(turn: Turn, instance: Instance, attempt: Attempt) -> str | None:

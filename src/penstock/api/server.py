@@ -85,6 +85,7 @@ class Server:
                 log_config=None,
                 http=cast(Any, partial(Connection, patience=patience)),  # it is called like the class
                 access_log=False,
+                proxy_headers=False,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
                 ws="none",

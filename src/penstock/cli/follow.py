@@ -155,10 +155,7 @@ def _instance(attempt_id: str) -> str:
 
 def attempt_logs(data_dir: Path, pipeline_id: str, fields: dict[str, str]) -> Path | None:
     """Where the logs of an attempt lie, if they lie on this machine."""
-    component, instance = fields.get("@componentParent"), fields.get("@instanceParent")
-    if not component or not instance:
-        return None
-    folder = log_folder(data_dir, pipeline_id, component, instance, fields["id"])
+    folder = log_folder(data_dir, pipeline_id, fields["id"])
     return folder if folder.is_dir() else None
 
 

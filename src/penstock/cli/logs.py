@@ -84,6 +84,8 @@ def show_logs(service: Service, wanted: Wanted) -> None:
             texts = {name: content.decode("utf-8", "replace") for name, content in files.items()}
             found.append({"attempt": attempt, "uri": listed.get("uri"), "files": texts})
             continue
+        if not listed["logs"]:
+            click.echo(f"{attempt} has left no logs.", err=True)
         for name in names:
             for content in _parts(service, wanted.pipeline, attempt, name):
                 printer.put(attempt, name, content)

@@ -21,9 +21,12 @@ def file_name(identity: str) -> str:
     return f"{name[: LONGEST_NAME - len(digest) - 1]}~{digest}"
 
 
-def log_folder(data_dir: Path, pipeline_id: str, component: str, instance: str, attempt: str) -> Path:
-    """The folder of an attempt's logs in a data directory, in the service's own layout."""
-    return data_dir.joinpath("logs", *(file_name(part) for part in (pipeline_id, component, instance, attempt)))
+def log_folder(data_dir: Path, pipeline_id: str, attempt: str) -> Path:
+    """The folder of an attempt's logs in a data directory, which is made when there are any.
+
+    An attempt's id begins with its component and its time: in that order those of a pipeline lie side by side.
+    """
+    return data_dir / "logs" / file_name(pipeline_id) / file_name(attempt)
 
 
 def log_uri(pipeline_log_uri: str | None, pipeline_id: str, component: str, instance: str, attempt: str) -> str | None:

@@ -42,9 +42,9 @@ class LogFiles:
     storage: Storage
     keep_bytes: int
 
-    def folder(self, pipeline_id: str, component: str, instance: str, attempt: str) -> Path:
+    def folder(self, pipeline_id: str, attempt: str) -> Path:
         """Where the files of an attempt are, or would be."""
-        return log_folder(self.data_dir, pipeline_id, component, instance, attempt)
+        return log_folder(self.data_dir, pipeline_id, attempt)
 
     def write(self, folder: Path, task_id: str, name: str, offset: int, content: bytes) -> tuple[int, bool]:
         """Write what a task has added to a log after `offset` bytes of its own; the same again changes nothing.

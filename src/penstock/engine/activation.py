@@ -11,6 +11,7 @@ from penstock.definition.model import Values
 from penstock.definition.timetable import Timing
 from penstock.engine import endings, rerun
 from penstock.engine.plan import Component, Plan
+from penstock.engine.skipping import leave_out
 from penstock.engine.turn import Turn
 from penstock.store.rows import Activation, ComponentState, Instance, Pipeline, read, read_all
 from penstock.wire.reasons import DEACTIVATED
@@ -97,6 +98,8 @@ def _set_out(turn: Turn, plan: Plan, component: Component) -> None:
         next_start=None if start is None else to_ms(start),
         next_due_at=None,
     )
+    if start is None:
+        leave_out(turn, plan, component, index)
     turn.advance(plan.pipeline_id, component.id)
 
 

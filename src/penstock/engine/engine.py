@@ -14,7 +14,7 @@ from typing import Any
 
 from penstock.clock import Clock, to_ms
 from penstock.definition.slots import Catalogue
-from penstock.engine import lateness, materialise, timeouts
+from penstock.engine import absence, lateness, materialise, timeouts
 from penstock.engine.alarm_targets import TargetsOf, nowhere
 from penstock.engine.measures import Measures
 from penstock.engine.plan import Plans
@@ -62,6 +62,7 @@ class Engine:
         self.targets_of: TargetsOf = nowhere
         self.measures = Measures()
         self.retention = Retention(self, data_dir)
+        self._presence = absence.Presence()
         self._condition = threading.Condition()
         self._next_due: int | None = None
         self._seen = 0
@@ -144,6 +145,10 @@ class Engine:
             for pipeline_id in pipelines:
                 try:
                     self._do_due(pipeline_id)
+                except self.store.unavailable as error:
+                    LOG.warning("What was due in the pipeline %s has to wait: %s", pipeline_id, error)
+                    failed.add(pipeline_id)
+                    self._presence.lost()
                 except Exception:
                     LOG.exception("What was due in the pipeline %s failed", pipeline_id, extra=about(pipeline_id))
                     failed.add(pipeline_id)
@@ -152,6 +157,26 @@ class Engine:
             retry = to_ms(self.clock.now()) + AFTER_FAILURE
             return retry if upcoming is None else max(retry, upcoming)
         return upcoming
+
+    def catch_up(self) -> None:
+        """After an absence, or a jump of the clock, give task runners the time to report before leases end."""
+        now = to_ms(self.clock.now())
+        jump = self._presence.was_away(now)
+        if jump is not None:
+            if jump:
+                LOG.warning("The clock has jumped by %.1f seconds.", jump / 1000)
+            for pipeline_id in absence.pipelines(self.store, self.owner, now):
+                with self.turn(pipeline_id) as turn:
+                    absence.put_right(turn, pipeline_id, jump)
+        self._presence.is_back(now)
+
+    def _lead(self) -> int | None:
+        """Do what is due, if this is the server that runs the clock."""
+        if not self.store.leads():
+            self._presence.lost()
+            return to_ms(self.clock.now()) + FOLLOWING
+        self.catch_up()
+        return self.run_due()
 
     def _due_pipelines(self, more: int) -> list[str]:
         with self.store.snapshot() as tx:
@@ -196,9 +221,10 @@ class Engine:
                     self.measures.lag = max(0.0, (to_ms(self.clock.now()) - self._next_due) / 1000)
                 self._next_due = None
             try:
-                upcoming = self.run_due() if self.store.leads() else to_ms(self.clock.now()) + FOLLOWING
+                upcoming = self._lead()
             except self.store.unavailable as error:
                 LOG.warning("The store cannot be used for now: %s", error)
+                self._presence.lost()
                 upcoming = to_ms(self.clock.now()) + AFTER_FAILURE
             except Exception:  # the loop must outlive a failing turn; it is logged and tried again
                 LOG.exception("A duty of the engine failed")

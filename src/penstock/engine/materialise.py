@@ -7,7 +7,7 @@ from datetime import datetime
 from penstock.clock import from_ms, ms_to_field, to_ms
 from penstock.engine.dependencies import is_deleted, is_met_by
 from penstock.engine.plan import Component, Plan
-from penstock.engine.skipping import MOST_SKIPPED_AT_ONCE, is_skipped, skip
+from penstock.engine.skipping import MOST_SKIPPED_AT_ONCE, is_skipped, leave_out, skip
 from penstock.engine.turn import Turn
 from penstock.store.rows import Activation, ComponentState, read
 
@@ -41,6 +41,8 @@ def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
         interval = interval_at(turn, plan, component, index) if component else None
         if component is None or interval is None:
             _set_cursor(turn, pipeline_id, component_id, index, None, None)
+            if component is not None:
+                leave_out(turn, plan, component, index)
             return
         plan, start, end = interval
         due = to_ms(end if component.is_due_at_end else start)

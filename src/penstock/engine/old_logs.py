@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def delete_logs_of_instance(folder: Path) -> None:
-    """Delete the folder with the logs of all attempts of an instance, if it is there."""
+def delete_logs(folder: Path) -> None:
+    """Delete the folder with the logs of an attempt, if it is there."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -21,14 +21,10 @@ def delete_old_logs(data_dir: Path, before: int, running: set[Path]) -> Iterator
     used = {parent for folder in running for parent in (folder, *folder.parents)}
     top = data_dir / "logs"
     for pipeline in _folders(top):
-        for component in _folders(pipeline):
-            for instance in _folders(component):
-                for attempt in _folders(instance):
-                    if attempt not in used and _written(attempt) < before:
-                        shutil.rmtree(attempt, ignore_errors=True)
-                    yield
-                _remove_empty(instance, used)
-            _remove_empty(component, used)
+        for attempt in _folders(pipeline):
+            if attempt not in used and _written(attempt) < before:
+                delete_logs(attempt)
+            yield
         _remove_empty(pipeline, used)
 
 

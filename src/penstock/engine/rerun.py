@@ -72,9 +72,12 @@ def start_again(turn: Turn, instance: Instance, *, counts: bool = False) -> Inst
 
 
 def _write_dependencies(turn: Turn, again: Instance) -> None:
-    """A SKIPPED instance was made without them; in another version a schedule may end earlier or later."""
+    """A SKIPPED instance was made without them; in another version a schedule may end earlier or later.
+
+    Preconditions keep theirs: another version may call their instances by other ids.
+    """
     plan, component = turn.plan(again), turn.component(again)
-    if component is None:
+    if component is None or again.family == "Precondition":
         return
     if again.family != "Resource":
         turn.tx.execute("delete_dependencies_of_consumer", pipeline_id=again.pipeline_id, consumer=again.instance_id)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from penstock.clock import to_ms
 from penstock.data.file_names import log_folder
 from penstock.engine.dependencies import all_of, producer_of
-from penstock.engine.old_logs import delete_logs_of_instance, delete_old_logs
+from penstock.engine.old_logs import delete_logs, delete_old_logs
 from penstock.engine.plan import Component, Plan
 from penstock.engine.turn import Turn
 from penstock.store.rows import ComponentState, Instance, Pipeline, read_all
@@ -144,8 +144,9 @@ class Retention:
                     break
         if self.data_dir is not None:
             for gone in deleted:
-                folder = log_folder(self.data_dir, pipeline_id, gone.component, gone.instance_id, "any")
-                delete_logs_of_instance(folder.parent)
+                for number in range(1, gone.attempt_count + 1):
+                    attempt = replace(gone, attempt_count=number).head_attempt
+                    delete_logs(log_folder(self.data_dir, pipeline_id, str(attempt)))
         return deleted
 
     def _events(self, pipeline_id: str, now: int, ended: int) -> Iterator[None]:
@@ -202,10 +203,7 @@ class Retention:
         assert self.data_dir is not None
         with self.engine.store.snapshot() as tx:
             rows = tx.all("unended_attempts")
-        return {
-            log_folder(self.data_dir, row["pipeline_id"], row["component"], row["instance_id"], row["attempt_id"])
-            for row in rows
-        }
+        return {log_folder(self.data_dir, row["pipeline_id"], row["attempt_id"]) for row in rows}
 
 
 def _is_at_rest(turn: Turn, pipeline_id: str) -> bool:

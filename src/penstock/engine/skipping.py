@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from penstock.engine.plan import Component, Plan
 from penstock.engine.turn import Turn
 
 MOST_SKIPPED_AT_ONCE = 1000  # in one transaction
+FOR_EVER = 2**62  # milliseconds
 
 
 def is_skipped(plan: Plan, component: Component, start: datetime, end: datetime) -> bool:
@@ -36,18 +38,24 @@ def skip(turn: Turn, plan: Plan, component: Component, index: int) -> int:
         rows.append(_row(turn, plan, component, to_ms(start), to_ms(end)))
         index += 1
     turn.tx.execute_many("insert_instance", rows)
-    stretch = {
-        "pipeline_id": plan.pipeline_id,
-        "producer": component.id,
-        "first": rows[0]["scheduled_start"],
-        "last": rows[-1]["scheduled_start"],
-    }
+    _count_as_done(turn, plan, component, rows[0]["scheduled_start"], rows[-1]["scheduled_start"])
+    return index
+
+
+def leave_out(turn: Turn, plan: Plan, component: Component, index: int) -> None:
+    """There are no intervals from this index on: what waits for some, as an earlier version had them, waits no more."""
+    upcoming = replace(component.intervals, end=None, count=None).at(index)
+    if upcoming is not None and component.intervals.period is not None:
+        _count_as_done(turn, plan, component, to_ms(upcoming[0]), FOR_EVER)
+
+
+def _count_as_done(turn: Turn, plan: Plan, component: Component, first: int, last: int) -> None:
+    stretch = {"pipeline_id": plan.pipeline_id, "producer": component.id, "first": first, "last": last}
     consumers = turn.tx.all("consumers_of_stretch", **stretch)
     if consumers:
         turn.tx.execute("meet_stretch", **stretch)
     for row in consumers:
         turn.check(plan.pipeline_id, row["consumer"])
-    return index
 
 
 def _row(turn: Turn, plan: Plan, component: Component, start: int, end: int) -> dict[str, Any]:

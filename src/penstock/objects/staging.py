@@ -100,6 +100,8 @@ def redirect(work: Work, stdout: str | None, stderr: str | None) -> None:
     for target, path in ((stdout, work.stdout), (stderr, work.stderr)):
         if target is None:
             continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()  # a command without output has made no file
         if target.startswith(("s3://", "s3n://", "s3a://")):
             work.storage.upload(path, target)
         else:

@@ -9,13 +9,13 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 from penstock.objects.work import WorkFailed, WorkStopped
+from penstock.runner.guard import Guard
 from penstock.runner.masking import Masking
+from penstock.runner.output import Output, wait
 
 GRACE_SECONDS = 10.0
-DRAIN_SECONDS = 2.0  # how long output may still come after the command has ended
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 KEPT_BACK = (
     "AWS_ACCESS_KEY_ID",
@@ -106,51 +106,45 @@ def execute(
     masking: Masking,
     stdout: Path,
     stderr: Path,
+    guard: Guard | None = None,
 ) -> int:
     """Run a command to its end and give its exit status; raises WorkStopped when it was stopped.
 
-    Output goes straight to the files, through the masking where there are secrets to mask. A process that the command
-    has left in the background goes on, but nobody waits for it, and of its output only what comes at once is masked
-    and kept.
+    A `guard` ends it when this process is killed. Output goes to the files without secrets. A process that the command
+    has left in the background goes on, but nobody waits for it.
     """
-    with stdout.open("ab") as out, stderr.open("ab") as err:
+    try:
+        process = subprocess.Popen(
+            list(arguments),
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise WorkFailed(f"The command could not be started: {error}.") from error
+    except ValueError as error:  # a null byte in an argument
+        raise WorkFailed(f"The command cannot be started: {error}.") from error
+    if guard is not None:
+        guard.begins(process.pid)
+    stop.holds(process, GRACE_SECONDS)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        outputs = (Output(process.stdout, stdout, masking), Output(process.stderr, stderr, masking))
         try:
-            process = subprocess.Popen(
-                list(arguments),
-                cwd=folder,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if masking.is_needed else out,
-                stderr=subprocess.PIPE if masking.is_needed else err,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise WorkFailed(f"The command could not be started: {error}.") from error
-        except ValueError as error:  # a null byte in an argument
-            raise WorkFailed(f"The command cannot be started: {error}.") from error
-        stop.holds(process, GRACE_SECONDS)
-        readers = [
-            threading.Thread(target=_mask, args=(masking, source, target), daemon=True)
-            for source, target in ((process.stdout, out), (process.stderr, err))
-            if source is not None
-        ]
-        for reader in readers:
-            reader.start()
-        try:
-            status = process.wait()
-        finally:
-            stop.lets_go()
-        for reader in readers:
-            reader.join(DRAIN_SECONDS)
+            status = wait(process, outputs)
+        except OSError as error:  # such as a full disk: the command need not go on
+            stop.kill()
+            process.wait()
+            raise WorkFailed(f"The output of the command cannot be kept: {error}.") from error
+    finally:
+        stop.lets_go()
+        if guard is not None:
+            guard.ends(process.pid)
     if stop.event.is_set():
         raise WorkStopped(stop.reason)
     return status
-
-
-def _mask(masking: Masking, source: IO[bytes], target: IO[bytes]) -> None:
-    """Copy a pipe; when its file has been closed, go on reading, so that a left-over process is not ended by it."""
-    with source, contextlib.suppress(OSError):
-        with contextlib.suppress(ValueError):
-            masking.copy(source, target)
-        while source.read1(65536):  # type: ignore[attr-defined]
-            pass

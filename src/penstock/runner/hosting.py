@@ -47,7 +47,7 @@ def host_runner(own: PipelineObject, place: Place, stop: Stop, logs: AttemptLogs
     if "PYTHONPATH" in os.environ:  # where Penstock and other packages of object types may lie
         environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     logs.write(f"Starting a task runner for {group}")
-    with logs.stdout.open("ab") as out, logs.stderr.open("ab") as err:
+    with logs.open("StdOutput") as out, logs.open("StdError") as err:
         process = subprocess.Popen(
             arguments, env=environment, stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True
         )

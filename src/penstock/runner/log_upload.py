@@ -21,18 +21,14 @@ class LogUpload:
     """
 
     def __init__(self, logs: AttemptLogs, task_id: str, client: Client) -> None:
-        self._folder = logs.folder
+        self._logs = logs
         self._task_id = task_id
         self._client = client
-        self._beginnings = {name: self._size(name) for name in NAMES}  # an earlier task of the attempt wrote that
+        self._beginnings = {name: logs.size(name) for name in NAMES}  # an earlier task of the attempt wrote that
         self._sent = dict.fromkeys(NAMES, 0)
         self._sending = threading.Lock()
         self.is_shared = False
         self._mark = logs.folder / task_mark(task_id)
-        self._mark.touch()
-
-    def _size(self, name: str) -> int:
-        return (self._folder / name).stat().st_size
 
     def send(self) -> None:
         """Send what has come to the logs by now. Raises OSError, ServiceError and ConnectionFailed."""
@@ -42,8 +38,11 @@ class LogUpload:
 
     def _send(self, name: str) -> None:
         begin, sent = self._beginnings[name], self._sent[name]
-        length = self._size(name) - begin
-        with (self._folder / name).open("rb") as stream:
+        length = self._logs.size(name) - begin
+        if sent >= length:
+            return
+        self._mark.touch()
+        with (self._logs.folder / name).open("rb") as stream:
             for _ in range(length // CHUNK + 2):  # one more, where the service has lost what it had
                 if sent >= length:
                     return

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import IO
 
 MASK = "*****"
-CHUNK = 65536
 SHORTEST_LINE = 4  # a line of a secret of several lines that is shorter than this says nothing
 
 
@@ -32,17 +30,15 @@ class Masking:
             return text
         return self._pattern.sub(MASK.encode(), text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
-    def copy(self, source: IO[bytes], target: IO[bytes]) -> None:
-        """Copy a stream without secrets; what may be the beginning of one waits for the rest."""
-        held = b""
-        while chunk := source.read1(CHUNK):  # type: ignore[attr-defined]
-            masked, held = self._split(held + chunk)
-            target.write(masked)
-            target.flush()
-        target.write(self._pattern.sub(MASK.encode(), held))
-        target.flush()
+    def stream(self) -> MaskedStream:
+        """Masks a stream that comes in parts."""
+        return MaskedStream(self)
 
-    def _split(self, data: bytes) -> tuple[bytes, bytes]:
+    def whole(self, data: bytes) -> bytes:
+        """The bytes without secrets."""
+        return self._pattern.sub(MASK.encode(), data)
+
+    def split(self, data: bytes) -> tuple[bytes, bytes]:
         """What can be written, masked, and the open end, which what follows may make a secret of."""
         parts: list[bytes] = []
         start, end = 0, self._open_end(data, 0)
@@ -61,3 +57,23 @@ class Masking:
             if any(secret.startswith(data[place:]) for secret in self._encoded):
                 return place
         return len(data)
+
+
+class MaskedStream:
+    """A stream without secrets; what may be the beginning of one waits for the rest."""
+
+    def __init__(self, masking: Masking) -> None:
+        self._masking = masking
+        self._held = b""
+
+    def part(self, data: bytes) -> bytes:
+        """What can be written after this part."""
+        if not self._masking.is_needed:
+            return data
+        masked, self._held = self._masking.split(self._held + data)
+        return masked
+
+    def rest(self) -> bytes:
+        """What is left at the end."""
+        held, self._held = self._held, b""
+        return self._masking.whole(held) if held else b""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from penstock.clock import Clock
 from penstock.data.storage import Storage, StorageError
+from penstock.runner.guard import Guard
 from penstock.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -29,6 +30,9 @@ class Place:
     settings: Settings = field(default_factory=Settings)
     config: Path | None = None
     hostname: str = field(default_factory=socket.gethostname)
+    guard: Guard | None = None
+    """What ends the commands when this process is killed."""
+
     certificate: bytes | None = None
     """The service's very certificate (DER), for its server's own runners; others trust as their machine does."""
 

@@ -32,11 +32,15 @@ STOPPED = "The task runner was stopped."
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a runner reports and sends logs, in seconds, and how long it bears a service that does not answer."""
+    """How often a runner reports and sends logs, in seconds, and how long it bears a service that does not answer.
+
+    `answer` is for one call that is no poll, `give_up` for all of them.
+    """
 
     report: float = 10.0
     logs: float = 2.0
     heartbeat: float = 900.0
+    answer: float = 20.0
     give_up: float | None = None
 
 
@@ -117,6 +121,8 @@ class Runner:
         self._close_reports()
 
     def _close_reports(self) -> None:
+        if self.place.guard is not None:
+            self.place.guard.close()
         self.client.close()
         if self.logs is not None:
             self.logs.close()
@@ -162,6 +168,7 @@ class Runner:
     def _must_end(self, group: str) -> bool:
         answer = self.client.call(
             "ReportTaskRunnerHeartbeat",
+            _timeout=self.pace.answer,
             taskrunnerId=self.runner_id,
             workerGroup=group,
             hostname=self.place.hostname,
@@ -216,6 +223,7 @@ class Runner:
                 task.upload.end()
 
     def _send_last_logs(self, task: Task) -> None:
+        self._store_logs(task, task.logs.end)
         self._send_logs(task)
         self._store_logs(task, task.logs.send)
 
@@ -253,7 +261,7 @@ class Runner:
         while True:
             try:
                 parameters: dict[str, Any] = {"taskId": task_id, **outcome}
-                self.client.call("SetTaskStatus", **parameters)
+                self.client.call("SetTaskStatus", _timeout=self.pace.answer, **parameters)
                 self._answered = time.monotonic()
                 return
             except ServiceError as error:
@@ -271,7 +279,9 @@ class Runner:
         """Report progress; False when the task must stop."""
         fields = [{"key": key, "stringValue": value} for key, value in list(task.fields.items())]
         try:
-            answer = self.client.call("ReportTaskProgress", taskId=task.task_id, fields=fields)
+            answer = self.client.call(
+                "ReportTaskProgress", _timeout=self.pace.answer, taskId=task.task_id, fields=fields
+            )
             self._answered = time.monotonic()
         except ServiceError as error:
             if error.status >= 500:
@@ -310,6 +320,8 @@ class Runner:
                 self._store_logs(task, task.logs.send_if_due)
 
     def _send_all_logs(self) -> None:
+        """Keep what was noted of tasks that go on, and send what has come to their logs."""
         while not self._stopping.wait(self.pace.logs):
             for task in self.held.all():
+                self._store_logs(task, task.logs.keep)
                 self._send_logs(task)

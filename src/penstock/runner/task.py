@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -66,15 +67,12 @@ class Task:
 
     @classmethod
     def read(cls, answer: Mapping[str, Any], place: Place) -> Task:
-        """The task of an answer of PollForTask; raises NotBegun, such as for a log folder that cannot be written."""
+        """The task of an answer of PollForTask; raises NotBegun."""
         try:
             objects = {key: object_from_api(entry) for key, entry in answer["objects"].items()}
         except Exception as error:  # its text may have secrets in it that are not known yet
             raise NotBegun(type(error).__name__) from error
-        try:
-            return cls(answer["taskId"], answer["pipelineId"], answer["attemptId"], objects, place)
-        except Exception as error:
-            raise NotBegun(masking_of(objects.values()).text(f"{type(error).__name__}: {error}")) from error
+        return cls(answer["taskId"], answer["pipelineId"], answer["attemptId"], objects, place)
 
     def __post_init__(self) -> None:
         own = self.own
@@ -82,7 +80,7 @@ class Task:
         instance = _first(own, "@instanceParent") or own.id
         self.masking = masking_of(self.objects.values())
         parts = (self.pipeline_id, component, instance, self.attempt_id)
-        folder = log_folder(self.place.data_dir, *parts)
+        folder = log_folder(self.place.data_dir, self.pipeline_id, self.attempt_id)
         uri = log_uri(own.text("pipelineLogUri"), *parts)
         self.logs = AttemptLogs(folder, uri, self.place.storage, self.masking, self.place.clock)
 
@@ -112,7 +110,7 @@ class Task:
 
     def run(self, catalogue: Catalogue) -> dict[str, str]:
         """Run the attempt; gives the parameters of SetTaskStatus. Raises WorkStopped."""
-        self.logs.write(f"{self.attempt_id} starts on {self.place.hostname}")
+        self.logs.note(f"{self.attempt_id} starts on {self.place.hostname}")
         try:
             obj = convert(self.objects, self.attempt_id, catalogue)
             status = self._run(obj)
@@ -121,7 +119,7 @@ class Task:
             raise
         except Exception as error:  # whatever goes wrong in an attempt is its failure, and is reported as that
             return self._failure(error)
-        self.logs.write(f"Ended with {status}")
+        self.logs.note(f"Ended with {status}")
         return {"taskStatus": status}
 
     def _run(self, obj: Declared) -> str:
@@ -146,7 +144,12 @@ class Task:
             folder=folder,
             storage=self.place.storage,
             execute=partial(
-                execute, stop=self.stop, masking=self.masking, stdout=self.logs.stdout, stderr=self.logs.stderr
+                execute,
+                stop=self.stop,
+                masking=self.masking,
+                stdout=self.logs.stdout,
+                stderr=self.logs.stderr,
+                guard=self.place.guard,
             ),
             log=self.logs.write,
             stopped=self.stop.event,
@@ -163,7 +166,8 @@ class Task:
         message = self.masking.text(str(error) or type(error).__name__)
         is_explained = isinstance(error, WorkFailed | StorageError | ValueError) or _is_user_error(error)
         trace = "" if is_explained else "".join(traceback.format_exception(error))
-        self.logs.write(f"Failed: {message}\n{trace}".rstrip())
+        with contextlib.suppress(OSError):  # that they cannot be written may be the failure
+            self.logs.write(f"Failed: {message}\n{trace}".rstrip())
         if isinstance(error, WorkFailed):
             trace = self.logs.tail()
         error_id = "ActivityFailed" if isinstance(error, WorkFailed) else type(error).__name__

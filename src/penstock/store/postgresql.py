@@ -78,7 +78,8 @@ class PostgresqlStore:
         self._lock = threading.Lock()
         self._idle: list[Any] = []
         self._leading: Any = None
-        self._offset, self._offset_at = 0.0, float("-inf")
+        self._ahead = time.time() - time.monotonic()  # the database's clock against one that never jumps
+        self._offset_at = float("-inf")
         self._closing = threading.Event()
         self._listening: threading.Thread | None = None
         self.schema = 0
@@ -190,18 +191,21 @@ class PostgresqlStore:
         return True
 
     def clock_offset(self) -> float:
-        """The database's clock against this machine's, asked for every few seconds; the last known while it is away."""
+        """The database's clock against this machine's, asked for every few seconds; the last known while it is away.
+
+        In between it goes on evenly, however this machine's clock jumps.
+        """
         now = time.monotonic()
         if now - self._offset_at > OFFSET_SECONDS:
             self._offset_at = now
             try:
-                began = time.time()
+                began = time.monotonic()
                 connection, cursor = self._first(lambda connection: connection.execute(CLOCK))
-                self._offset = float(cursor.fetchone()["at"]) - (began + time.time()) / 2
+                self._ahead = float(cursor.fetchone()["at"]) - (began + time.monotonic()) / 2
                 self._take_back(connection)
             except self.unavailable:
                 LOG.warning("The database's clock cannot be read for now.")
-        return self._offset
+        return self._ahead + time.monotonic() - time.time()
 
     def size(self) -> int:
         """The whole database."""

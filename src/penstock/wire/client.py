@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,6 +19,7 @@ from penstock.wire.model import ServiceModel
 from penstock.wire.sigv4 import Credentials, sign
 from penstock.wire.tls import CA_BUNDLE, is_pinned, pinning, trusting
 
+_SERVER_TIME = re.compile(r"\((\d{8}T\d{6}Z) [+-] \d+ min\.\)")  # AWS's services say it in the same words
 _CLOSED = "this client was closed"
 _OTHER_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
@@ -66,6 +68,7 @@ class Client:
         self._region = region
         self._timeout = timeout
         self._clock = clock or SystemClock().now
+        self._ahead = timedelta()  # the server's clock, where it is known to differ much
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
@@ -78,10 +81,44 @@ class Client:
     def call(self, operation: str, /, *, _timeout: float | None = None, **parameters: Any) -> dict[str, Any]:
         """The answer of an operation; `_timeout` replaces the client's for this call.
 
+        A server whose clock differs too much from ours says what time it is, and is asked again with that.
+
         ServiceError where the server answers with an error, ConnectionFailed where it does not answer,
         ValueError for parameters that the operation does not have.
         """
         body = encode_input(self._model, operation, parameters)
+        timeout = self._timeout if _timeout is None else _timeout
+        status, headers, answer = self._signed(operation, body, timeout)
+        if status != 200:
+            error = decode_error(status, headers, answer)
+            if not self._learns_time(error):
+                raise error
+            status, headers, answer = self._signed(operation, body, timeout)
+            if status != 200:
+                raise decode_error(status, headers, answer)
+        try:
+            return decode_output(self._model, operation, answer)
+        except ProtocolError as error:
+            raise ServiceError(
+                error.code,
+                f"{self.endpoint} gave an answer that is not one of {self._model.name}. {error.message}",
+                status,
+            ) from None
+
+    def _learns_time(self, error: ServiceError) -> bool:
+        """Whether an error tells the server's time; signatures have that from now on."""
+        told = _SERVER_TIME.search(error.message) if error.code == "InvalidSignatureException" else None
+        if told is None:
+            return False
+        try:
+            moment = datetime.strptime(told[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            return False
+        self._ahead = moment - self._clock()
+        return True
+
+    def _signed(self, operation: str, body: bytes, timeout: float) -> tuple[int, dict[str, str], bytes]:
+        """The answer to a signed request."""
         path = self._url.path or "/"
         headers = sign(
             "POST",
@@ -95,20 +132,9 @@ class Client:
             self._credentials,
             region=self._region,
             service=self._model.signing_name,
-            now=self._clock(),
+            now=self._clock() + self._ahead,
         )
-        timeout = self._timeout if _timeout is None else _timeout
-        status, answer_headers, answer = self._exchange(path, headers, body, timeout)
-        if status != 200:
-            raise decode_error(status, answer_headers, answer)
-        try:
-            return decode_output(self._model, operation, answer)
-        except ProtocolError as error:
-            raise ServiceError(
-                error.code,
-                f"{self.endpoint} gave an answer that is not one of {self._model.name}. {error.message}",
-                status,
-            ) from None
+        return self._exchange(path, headers, body, timeout)
 
     def close(self) -> None:
         """Closes all connections; calls under way in other threads and later ones raise ConnectionFailed."""

@@ -10,6 +10,7 @@ from penstock.objects import staging
 from penstock.objects.families import Activity
 from penstock.objects.work import Work, WorkFailed
 
+LONGEST_ARGUMENT = 30_000  # characters, so at most 120,000 bytes; Linux takes 131,071 in one argument
 AWS_S3 = re.compile(rb"\baws\s[^\n;|&]{0,200}?\bs3(api)?\s")
 
 
@@ -35,7 +36,7 @@ class ShellCommandActivity(Activity):
         status = run_program(work, self.command, self.script_uri, self.script_argument, environment)
         staging.redirect(work, self.stdout, self.stderr)
         if status != 0:
-            raise WorkFailed(f"The command ended with {_ending(status)}.{_hint(work)}")
+            raise WorkFailed(f"The command ended with {_ending(status)}.{_hint(work, self.command)}")
         if self.stage:
             staging.send_outputs(work, self.output)
 
@@ -48,17 +49,20 @@ def run_program(
     environment: Mapping[str, str],
 ) -> int:
     """Run a command or a script in the attempt's folder; gives the exit status."""
-    path = staging.program(work, command, script_uri)
-    runs_itself = command is None and path.read_bytes()[:2] == b"#!"
-    interpreter = [] if runs_itself else [staging.shell()]
-    return work.execute([*interpreter, str(path), *arguments], environment=environment, folder=work.folder)
+    if command is not None and len(command) <= LONGEST_ARGUMENT:
+        words = [staging.shell(), "-c", command, "command", *arguments]
+    else:
+        path = staging.program(work, command, script_uri)
+        runs_itself = command is None and path.read_bytes()[:2] == b"#!"
+        words = [*([] if runs_itself else [staging.shell()]), str(path), *arguments]
+    return work.execute(words, environment=environment, folder=work.folder)
 
 
-def _hint(work: Work) -> str:
+def _hint(work: Work, command: str | None) -> str:
     """What explains most failures of commands that were written for AWS."""
     from penstock.data.local_folder import LocalFolder
 
-    program = (work.folder / "program").read_bytes()
+    program = command.encode() if command is not None else (work.folder / "program").read_bytes()
     if not isinstance(work.storage, LocalFolder) or not AWS_S3.search(program):
         return ""
     return (

@@ -93,6 +93,39 @@ UPDATE attempts SET ends_at = :ends_at, due_at = CASE WHEN lease_until < COALESC
     THEN lease_until ELSE COALESCE(:ends_at, lease_until) END
 WHERE pipeline_id = :pipeline_id AND attempt_id = :attempt_id AND status = 'RUNNING';
 
+-- name: pipelines_with_leases
+SELECT DISTINCT pipeline_id FROM attempts WHERE owner = :owner AND ended_at IS NULL
+AND (status = 'RUNNING' OR available_at > :now OR expires_at IS NOT NULL) ORDER BY pipeline_id;
+
+-- name: take_back_leases
+UPDATE attempts SET lease_until = lease_until - COALESCE(reported_at, started_at) + :now,
+    ends_at = ends_at - COALESCE(reported_at, started_at) + :now,
+    started_at = CASE WHEN started_at > :now THEN :now ELSE started_at END,
+    reported_at = CASE WHEN reported_at IS NULL THEN NULL ELSE :now END
+WHERE pipeline_id = :pipeline_id AND status = 'RUNNING' AND COALESCE(reported_at, started_at) > :now;
+
+-- name: take_back_delays
+UPDATE attempts SET available_at = available_at - COALESCE(started_at, created_at) + :now,
+    expires_at = expires_at - COALESCE(started_at, created_at) + :now,
+    created_at = CASE WHEN created_at > :now THEN :now ELSE created_at END,
+    started_at = CASE WHEN started_at IS NULL THEN NULL ELSE :now END
+WHERE pipeline_id = :pipeline_id AND status = 'WAITING_FOR_RUNNER' AND COALESCE(started_at, created_at) > :now;
+
+-- name: extend_leases
+UPDATE attempts SET ends_at = ends_at + :jump, lease_until = CASE
+    WHEN worker_group = :system_group AND lease_until < :system_until THEN :system_until
+    WHEN worker_group <> :system_group AND lease_until < :until THEN :until ELSE lease_until END
+WHERE pipeline_id = :pipeline_id AND status = 'RUNNING';
+
+-- name: set_due
+UPDATE attempts SET due_at = CASE WHEN lease_until < COALESCE(ends_at, lease_until)
+    THEN lease_until ELSE COALESCE(ends_at, lease_until) END
+WHERE pipeline_id = :pipeline_id AND status = 'RUNNING';
+
+-- name: put_off_expiries
+UPDATE attempts SET expires_at = expires_at + :jump
+WHERE pipeline_id = :pipeline_id AND ended_at IS NULL AND expires_at IS NOT NULL;
+
 -- name: running_attempts_of_host
 SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'RUNNING' AND owner = :owner
 AND hostname = :hostname ORDER BY pipeline_id, attempt_id;
