@@ -125,6 +125,15 @@ def postgresql(folder: Path) -> Iterator[str]:
         process.wait(20)
 
 
+def database(url: str, name: str) -> str:
+    """A fresh database of the server."""
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -210,7 +219,7 @@ def until_finished(service: Service, pipeline_id: str) -> None:
         progress = service.own.call("DescribeProgress", pipelineId=pipeline_id)
         if progress["state"] == "FINISHED":
             break
-        time.sleep(0.05)
+        time.sleep(0.1)
     failed = [entry for entry in progress["counts"] if entry["status"] not in ("FINISHED",)]
     if failed:
         raise SystemExit(f"not everything finished: {failed}")
@@ -230,7 +239,6 @@ def throughput(service: Service, folder: Path, tasks: int, threads: int) -> Figu
         cpu = cpu_seconds(service.process) + cpu_seconds(runner)
         began = time.perf_counter()
         service.client.call("ActivatePipeline", pipelineId=pipeline_id)
-        print(f"      activated in {time.perf_counter() - began:.2f} s", flush=True)
         until_finished(service, pipeline_id)
         seconds = time.perf_counter() - began
         used = [cpu_seconds(service.process), cpu_seconds(runner)]
@@ -285,9 +293,8 @@ def procrastinate(python: str, url: str, folder: Path, tasks: int, threads: int)
             cpu = cpu_seconds(worker.pid)
             began = time.perf_counter()
             subprocess.run([python, "-c", DEFER, str(tasks)], env=environment, cwd=folder, check=True)
-            began = time.perf_counter() if threads == 0 else began
             while left():
-                time.sleep(0.05)
+                time.sleep(0.1)
             seconds = time.perf_counter() - began
             return Figures(tasks / seconds, (cpu_seconds(worker.pid) - cpu) / tasks * 1000)
         finally:
@@ -334,7 +341,8 @@ def main() -> None:
                     continue
                 place = folder / f"{store}-{threads}"
                 place.mkdir()
-                with penstock_server(place, url if store == "postgresql" else None) as service:
+                place_url = database(url, f"penstock_{threads}") if store == "postgresql" else None
+                with penstock_server(place, place_url) as service:
                     line(f"Penstock, {store}, {threads} threads", throughput(service, place, options.tasks, threads))
             if options.peers != "none":
                 line(

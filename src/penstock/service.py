@@ -18,7 +18,7 @@ from penstock.api.metrics import MetricsServer
 from penstock.api.server import Server, check_host, endpoints, listen
 from penstock.api.tls import ServerNotStarted, given_certificate
 from penstock.cli.composition import ServiceNotStarted, ServiceOptions
-from penstock.cli.credentials import FILE, NoCredentials, data_pipeline_client, read_credentials
+from penstock.cli.credentials import FILE, NoCredentials, data_pipeline_client, penstock_client, read_credentials
 from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
 from penstock.data.log_files import LogFiles
@@ -34,7 +34,7 @@ from penstock.runner.commands import clean_environment
 from penstock.runner.guard import Guard
 from penstock.runner.place import Place
 from penstock.runner.runner import Pace, Runner
-from penstock.settings import EngineSettings, Settings, SettingsError, load_settings
+from penstock.settings import EngineSettings, Settings, SettingsError, load_settings, make_data_dir
 from penstock.store.database import StoreError, open_store
 from penstock.store.keys import insert_key, new_key
 from penstock.store.secrets import MasterKeyError, Secrets
@@ -81,7 +81,7 @@ class EmbeddedService:
             check_host(options.host, self._certificate, is_insecure=options.is_insecure)
             self._socket = listen(options.host, options.port)
             self._opened.callback(self._socket.close)
-            self._make_data_dir()
+            make_data_dir(options.data_dir)
             self._in_use = self._use_data_dir()
             self._opened.callback(self._in_use.let_go)
             self.name = self._hold_name()
@@ -153,6 +153,7 @@ class EmbeddedService:
             groups,
             tasks=tasks,
             pace=Pace(report=self._report_seconds(), answer=self.settings.runner.answer_within),
+            ends=penstock_client(self._own_endpoint, credentials, certificate),
         )
         runner.start()
         self._runners.append(runner)
@@ -212,19 +213,6 @@ class EmbeddedService:
     def _log_files(self) -> LogFiles:
         folder = self.options.data_dir.absolute()
         return LogFiles(folder, LocalFolder(folder / "s3"), self.settings.logs.keep_bytes)
-
-    def _make_data_dir(self) -> None:
-        folder = self.options.data_dir
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".writable-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise ServiceNotStarted(
-                f"The data directory {folder} is not writable: {error.strerror}. Give another with --data-dir or"
-                " PENSTOCK_DATA_DIR, or change its owner."
-            ) from error
 
     def _use_data_dir(self) -> HeldFile:
         """Hold the data directory together with other servers and runs, so that nothing else takes it for unused."""
@@ -343,10 +331,14 @@ class EmbeddedService:
             f"[default]\naws_access_key_id = {made.access_key}\naws_secret_access_key = {made.secret_key}\n"
             f"region = {REGION}\n"
         )
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(descriptor, 0o600)  # it may have been there with another mode
-            stream.write(text)
+        new = path.with_name(f"{FILE}.{os.getpid()}")  # nobody sees half of it, not even after a crash
+        try:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+                stream.write(text)
+            new.replace(path)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise ServiceNotStarted(f"The file {path} cannot be written: {error.strerror}.") from error
         return made
 
     def _check_shared_key(self, path: Path, found: Credentials) -> None:

@@ -244,6 +244,20 @@ def _only(path: Path, prefix: str, table: Mapping[str, Any], known: set[str]) ->
             raise SettingsError(f"{path}: there is no setting '{prefix}{key}'; known ones are {names}.")
 
 
+def make_data_dir(folder: Path) -> None:
+    """Make the data directory, and see that files can be made in it. Raises SettingsError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingsError(
+            f"The data directory {folder} is not writable: {error.strerror}. Give another with --data-dir or"
+            " PENSTOCK_DATA_DIR, or change its owner."
+        ) from error
+
+
 def choose_data_dir(given: Path | None) -> Path:
     """`--data-dir`, else `$PENSTOCK_DATA_DIR`, else `./.penstock`."""
     if given is not None:

@@ -16,7 +16,7 @@ from penstock.runner.guard import Guard
 from penstock.runner.hosting import CERTIFICATE_VARIABLE
 from penstock.runner.place import NoStorage, Place, is_local
 from penstock.runner.runner import Pace, Runner
-from penstock.settings import SettingsError, choose_data_dir, load_settings
+from penstock.settings import SettingsError, choose_data_dir, load_settings, make_data_dir
 
 EMBEDDED_GIVES_UP = 30.0  # seconds: the server of a resource has gone, and so should its runner
 
@@ -29,6 +29,7 @@ def make_task_runner(options: RunnerOptions) -> Runner:
     has_storage = options.data_dir is not None or is_local(options.endpoint)
     try:
         settings = load_settings(options.config)
+        make_data_dir(folder)
         place = Place(
             endpoint=options.endpoint,
             data_dir=folder,
@@ -52,6 +53,7 @@ def make_task_runner(options: RunnerOptions) -> Runner:
                 give_up=EMBEDDED_GIVES_UP if options.is_embedded else None,
             ),
             logs=None if options.is_embedded else penstock_client(options.endpoint, find_credentials(folder)),
+            ends=penstock_client(options.endpoint, find_credentials(folder), certificate),
         )
     except (NoCredentials, SettingsError, ValueError) as error:  # ValueError: the endpoint is not a URL
         raise RunnerNotStarted(str(error)) from error

@@ -28,7 +28,7 @@ VIEWER = {
     *("QueryObjects", "EvaluateExpression", "PreviewIntervals", "DescribeProgress", "ListEvents", "ExplainWaiting"),
     *("ListVersions", "ListRunners", "ListLogs", "ReadLog"),
 }
-RUNNER = {"PollForTask", "ReportTaskProgress", "SetTaskStatus", "ReportTaskRunnerHeartbeat", "WriteLog"}
+RUNNER = {"PollForTask", "ReportTaskProgress", "SetTaskStatus", "ReportTaskRunnerHeartbeat", "EndTask", "WriteLog"}
 KEYS = {"CreateKey", "ListKeys", "RevokeKey"}
 
 

@@ -43,6 +43,7 @@ MODULES: tuple[ModuleType, ...] = (
     *(pipelines, definitions, activation, objects, tasks),
     *(own, keys, logs, runners, alarms, backfill, definition_versions),
 )
+UNAVAILABLE = "The service's store cannot be used now. Try again; the server's log says why."
 MAY_BE_SECRET = ("fieldStringValue", "attributeValueString", "longString")  # shapes whose values no error shows
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
@@ -173,6 +174,9 @@ class Application:
             answer = await self._answer(scope, receive, body)
         except ServiceError as error:
             status, answer = error.status, encode_error(error.code, error.message)
+        except self.engine.store.unavailable as error:
+            LOG.error("Request %s failed, since the store cannot be used: %s", request_id, error)
+            status, answer = 500, encode_error("InternalServiceError", UNAVAILABLE)
         except Exception:  # whatever went wrong, the caller gets the protocol's answer and the log the trace
             LOG.exception("Request %s failed", request_id)
             status = 500

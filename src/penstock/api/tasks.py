@@ -15,11 +15,13 @@ from penstock.engine import attempts, resources
 from penstock.engine.engine import Engine
 from penstock.engine.evaluation import NotEvaluated, task_objects
 from penstock.engine.plan import resource_group, resource_of_group
+from penstock.engine.settle import settle
 from penstock.engine.turn import Turn
 from penstock.log_lines import about
 from penstock.store.database import Reads, Transaction
 from penstock.store.keys import insert_key, new_key
 from penstock.store.rows import Attempt, Instance, read
+from penstock.wire.errors import ServiceError
 from penstock.wire.sigv4 import unknown_access_key
 
 LOG = logging.getLogger(__name__)
@@ -68,14 +70,17 @@ class _Claim:
     On PostgreSQL one of a pipeline that nobody works on now comes first, so that servers do not wait for each other.
     """
 
-    def __init__(self, call: Call, group: str) -> None:
+    def __init__(self, call: Call, group: str, *, is_patient: bool = True) -> None:
         self._call = call
         self._group = group
+        self._is_patient = is_patient or call.engine.store.reads_here  # whether it may wait for a pipeline's lock
         self.attempt: Attempt | None = None
 
     def __call__(self, tx: Transaction) -> str | None:
         """The pipeline of the attempt that was found."""
-        self.attempt = self._of_a_free_pipeline(tx) or _next_waiting(self._call, self._group, tx)
+        self.attempt = self._of_a_free_pipeline(tx)
+        if self.attempt is None and self._is_patient:
+            self.attempt = _next_waiting(self._call, self._group, tx)
         return self.attempt.pipeline_id if self.attempt is not None else None
 
     def _of_a_free_pipeline(self, tx: Transaction) -> Attempt | None:
@@ -240,23 +245,61 @@ def report_task_progress(call: Call, request: Request) -> Answer:
 
 def set_task_status(call: Call, request: Request) -> Answer:
     """End a task; one that has ended, or was cancelled, stays as it is."""
-    status = request["taskStatus"]
     with _task_turn(call, request["taskId"]) as (turn, attempt):
-        if status == "FINISHED":
-            attempts.finished(turn, attempt)
-        elif status == "FALSE":
-            instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-            if instance is None or instance.family != "Precondition":
-                raise invalid("Only a precondition's task can be FALSE.")
-            attempts.is_false(turn, attempt)
-        else:
-            failure = attempts.Failure(
-                request.get("errorId") or "ActivityFailed",
-                (request.get("errorMessage") or "The task runner gave no reason.")[:LONGEST_ERROR],
-                request.get("errorStackTrace"),
-            )
-            attempts.failed(turn, attempt, failure)
+        _end(turn, attempt, request)
     return {}
+
+
+def end_task(call: Call, request: Request) -> Answer:
+    """End a task, and give the next one of the worker group, if one waits, in the same transaction.
+
+    A next one that cannot be made is left to a poll, which knows what to do about it; the end must not be lost with it.
+    """
+    group, hostname = request["workerGroup"], request.get("hostname", "")
+    check_worker_group(call.key, group)
+    try:
+        with _task_turn(call, request["taskId"]) as (turn, attempt):
+            _end(turn, attempt, request)
+            settle(turn)
+            claim = _Claim(call, group, is_patient=False)
+            if _is_at_work(turn, group):
+                claim(turn.tx)
+            taken = attempts.take(turn, claim.attempt, hostname) if claim.attempt is not None else None
+            answer = _task(call, turn, *taken) if taken is not None else None
+    except ServiceError:
+        raise
+    except call.engine.store.unavailable:
+        raise
+    except Exception:
+        LOG.exception("The task after %s could not be made; it is left to a poll", request["taskId"])
+        return set_task_status(call, request)
+    call.runners.saw(hostname, group, call.key.access_key)
+    return answer or {}
+
+
+def _is_at_work(turn: Turn, group: str) -> bool:
+    """Whether the group is none of a resource, or of one that is to go on."""
+    ids = resource_of_group(group)
+    resource = turn.instance(*ids) if ids is not None else None
+    return ids is None or (resource is not None and resource.status == "RUNNING")
+
+
+def _end(turn: Turn, attempt: Attempt, request: Request) -> None:
+    status = request["taskStatus"]
+    if status == "FINISHED":
+        attempts.finished(turn, attempt)
+    elif status == "FALSE":
+        instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
+        if instance is None or instance.family != "Precondition":
+            raise invalid("Only a precondition's task can be FALSE.")
+        attempts.is_false(turn, attempt)
+    else:
+        failure = attempts.Failure(
+            request.get("errorId") or "ActivityFailed",
+            (request.get("errorMessage") or "The task runner gave no reason.")[:LONGEST_ERROR],
+            request.get("errorStackTrace"),
+        )
+        attempts.failed(turn, attempt, failure)
 
 
 def report_task_runner_heartbeat(call: Call, request: Request) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -65,10 +66,14 @@ def data_pipeline_client(endpoint: str, credentials: Credentials, certificate: b
     return _client(endpoint, credentials, load_botocore_model("datapipeline"), certificate)
 
 
-def penstock_client(endpoint: str, credentials: Credentials) -> Client:
-    """A client of our own operations."""
-    model = load_model(files("penstock") / "models" / "penstock" / "2026-11-20" / "service-2.json")
-    return _client(endpoint, credentials, model)
+def penstock_client(endpoint: str, credentials: Credentials, certificate: bytes | None = None) -> Client:
+    """A client of our own operations, for the server that has the certificate, if one is given."""
+    return _client(endpoint, credentials, _penstock_model(), certificate)
+
+
+@cache
+def _penstock_model() -> ServiceModel:
+    return load_model(files("penstock") / "models" / "penstock" / "2026-11-20" / "service-2.json")
 
 
 def _client(endpoint: str, credentials: Credentials, model: ServiceModel, certificate: bytes | None = None) -> Client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import shutil
 import tempfile
@@ -61,8 +62,8 @@ class AttemptLogs:
         self.keep()
 
     def keep(self) -> None:
-        """Write what was noted."""
-        with self._noting:
+        """Write what was noted; what finds no room on the disk is tried again with the next, since the work counts."""
+        with self._noting, contextlib.suppress(OSError):
             if self._notes:
                 with self.open("Activity.log") as stream:
                     stream.write("".join(self._notes).encode("utf-8", "replace"))

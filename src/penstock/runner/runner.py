@@ -21,6 +21,7 @@ from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
 LOG = logging.getLogger(__name__)
+NOT_KNOWN = ("UnknownOperationException", "AccessDeniedException", "InvalidSignatureException")  # what AWS may say
 REFUSED = ("UnrecognizedClientException", "AccessDeniedException", "InvalidSignatureException")
 THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
@@ -48,6 +49,8 @@ class Runner:
     """Works for some worker groups with a number of threads for each.
 
     `logs` is a client of our own operations, by which logs are sent; None where the service's data directory is ours.
+    `ends` is another, by which the end of a task is told and the next one had with one request; a service that does not
+    know that, such as AWS itself, is told and asked by its own operations.
     """
 
     def __init__(
@@ -60,10 +63,12 @@ class Runner:
         tasks: int = 2,
         pace: Pace | None = None,
         logs: Client | None = None,
+        ends: Client | None = None,
     ) -> None:
         # Two clients: those polls that wait are ended by closing theirs, while the ends of tasks are still reported.
         self.polls, self.client = client(), client()
         self.logs = logs
+        self.ends = ends
         self._takes_logs = logs is not None
         self._shares_logs = False  # whether the service works in the same data directory, which it tells
         self.catalogue = catalogue
@@ -124,8 +129,9 @@ class Runner:
         if self.place.guard is not None:
             self.place.guard.close()
         self.client.close()
-        if self.logs is not None:
-            self.logs.close()
+        for own in (self.logs, self.ends):
+            if own is not None:
+                own.close()
 
     def _refuse(self, error: Exception) -> None:
         """Nothing more can be had from the service: end, with all tasks."""
@@ -141,7 +147,8 @@ class Runner:
                 pause = FIRST_PAUSE
                 task = answer.get("taskObject")
                 if task:
-                    self._take(task)
+                    while task:
+                        task = self._take(task, group)
                 elif group.startswith(RESOURCE_PREFIX) and self._must_end(group):
                     return
             except ConnectionFailed as error:
@@ -175,24 +182,25 @@ class Runner:
         )
         return bool(answer["terminate"])
 
-    def _take(self, answer: Mapping[str, Any]) -> None:
+    def _take(self, answer: Mapping[str, Any], group: str) -> Mapping[str, Any] | None:
+        """Work on a task; gives the next one, if the service gave one with its end."""
         try:
             task = Task.read(answer, self.place)
         except NotBegun as error:  # the attempt has failed
             LOG.error("The task %s could not be begun: %s", answer["attemptId"], error)
             told = failure("TaskNotBegun", f"The task runner on {self.place.hostname} cannot begin: {error}")
             self._set_status(answer["taskId"], answer["attemptId"], told)
-            return
+            return None
         if self.logs is not None and self._takes_logs and not self._shares_logs:
             with contextlib.suppress(OSError):  # its logs stay here
                 task.upload = LogUpload(task.logs, task.task_id, self.logs)
         self.held.add(task)
         if task.is_resource(self.catalogue):
             threading.Thread(target=self._run, args=(task,), daemon=True).start()
-        else:
-            self._run(task)
+            return None
+        return self._run(task, group)
 
-    def _run(self, task: Task) -> None:
+    def _run(self, task: Task, group: str | None = None) -> Mapping[str, Any] | None:
         try:
             if self._stopping.is_set():
                 task.stop.set(STOPPED)
@@ -204,7 +212,7 @@ class Runner:
                     reason = task.masking.text(task.stop.reason)
                     LOG.info("%s was stopped: %s", task.attempt_id, reason, extra=task.about)
                     self._send_last_logs(task)
-                    return  # the service has ended the attempt itself
+                    return None  # the service has ended the attempt itself
                 outcome = failure("TaskRunnerStopped", task.masking.text(task.stop.reason))
             except Exception as error:  # such as a full disk under the logs
                 trace = task.masking.text("".join(traceback.format_exception(error)))
@@ -215,8 +223,9 @@ class Runner:
                 self._progress(task)
             told = f"{outcome['taskStatus']} {outcome.get('errorMessage', '')}".strip()
             LOG.info("%s ends: %s", task.attempt_id, told, extra=task.about)
-            self._set_status(task.task_id, task.attempt_id, outcome)
+            following = self._end(task, outcome, group)
             self._send_logs(task)  # what the service could not take while it was away
+            return following
         finally:
             self.held.remove(task)
             if task.upload is not None:
@@ -254,6 +263,24 @@ class Runner:
                 told = task.masking.text(f"The logs of {task.attempt_id} stay in {task.logs.folder}: {error}")
                 LOG.warning("%s", told)
             task.logs.is_failing = True
+
+    def _end(self, task: Task, outcome: dict[str, str], group: str | None) -> Mapping[str, Any] | None:
+        """Report the end, and have the next task with it where the service can do that."""
+        ends = self.ends
+        if ends is not None and group is not None and not self._stopping.is_set():
+            asked = {"taskId": task.task_id, "workerGroup": group, "hostname": self.place.hostname, **outcome}
+            try:
+                answer = ends.call("EndTask", _timeout=self.pace.answer, **asked)
+                self._answered = time.monotonic()
+                following: Mapping[str, Any] | None = answer.get("taskObject")
+                return following
+            except ConnectionFailed as error:
+                self._is_silent(error)
+            except ServiceError as error:
+                if error.code in NOT_KNOWN:
+                    self.ends = None
+        self._set_status(task.task_id, task.attempt_id, outcome)
+        return None
 
     def _set_status(self, task_id: str, attempt_id: str, outcome: dict[str, str]) -> None:
         """Report the end; it is tried again while the service is away, since the work is done."""
