@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,8 +9,6 @@ from typing import Any
 
 import pytest
 from fault_site import Site
-
-SECONDS = float(os.environ.get("PENSTOCK_FAULTS_SECONDS", "0"))
 
 
 @pytest.fixture

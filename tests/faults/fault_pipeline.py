@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fault_site import GROUP
+from fault_site import GROUP, SECONDS
 
 DEFAULT = {"id": "Default", "scheduleType": "ondemand", "failureAndRerunMode": "cascade"}
 MACHINE = {"id": "Machine", "type": "Ec2Resource", "maximumRetries": "1000", "retryDelay": "1 second"}
@@ -97,10 +99,10 @@ def repeated(runs: Runs, count: int) -> int:
     return extra
 
 
-def seeds(first: int, seconds: float, now: Any) -> Iterator[int]:
-    """One seed, and more of them until the time is over."""
-    deadline = now() + seconds
+def seeds() -> Iterator[int]:
+    """One seed, and more of them until the time that somebody has given is over."""
+    first, deadline = int(os.environ.get("PENSTOCK_FAULTS_SEED", "1")), time.monotonic() + SECONDS
     yield first
-    while now() < deadline:
+    while time.monotonic() < deadline:
         first += 1
         yield first

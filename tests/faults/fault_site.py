@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from penstock.definition.file_form import definition_of
 from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
+SECONDS = float(os.environ.get("PENSTOCK_FAULTS_SECONDS", "0"))
 GROUP = "there"
 MASTER_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 LEASE, ACKNOWLEDGE, REPORT = 3.0, 2.0, 0.3
@@ -245,7 +247,5 @@ class Site:
 
 def end_process(pid: int) -> None:
     """kill -9 of a process that may have ended already."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

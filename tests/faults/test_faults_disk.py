@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from fault_pipeline import DEFAULT, TRIES, Runs, activity
-from fault_site import GROUP, Site, until
+from fault_site import GROUP, SECONDS, Site, until
 
 from penstock.wire.errors import ServiceError
 
@@ -57,7 +59,7 @@ def test_a_full_disk_under_the_store_loses_nothing_that_was_answered(site: Site)
         until(lambda: site.said("runner"), "the runner is there")
         objects = [
             DEFAULT,
-            activity("One", runs.command(1.0), workerGroup=GROUP, **TRIES),
+            activity("One", runs.command(6.0 if SECONDS else 1.0), workerGroup=GROUP, **TRIES),
             activity("Two", runs.command(0), after=["One"], workerGroup=GROUP, **TRIES),
         ]
         pipeline_id = site.activated(objects)
@@ -76,7 +78,7 @@ def test_a_full_disk_under_the_store_loses_nothing_that_was_answered(site: Site)
         assert {error.status for error in failures} == {500}
         assert "store" in failures[0].message
         assert site.state(pipeline_id) == "SCHEDULED"  # it can still be read
-        until(lambda: runs.read().ended, "the first command ends")
+        until(lambda: runs.read().ended, "the first command ends")  # by hand only after its lease is over
         ballast.unlink()
         until(lambda: site.state(pipeline_id) == "FINISHED", "it goes on when there is room again")
         assert set(runs.read().by_instance().values()) == {1}
@@ -116,7 +118,7 @@ def test_a_full_disk_under_a_runner_fails_no_work_that_needs_no_room(site: Site)
         assert set(runs.read().by_instance().values()) == {1}
         ballast = fill(disk)
         failing = {"workerGroup": GROUP, "maximumRetries": "0"}
-        second = site.activated([DEFAULT, activity("More", runs.command(0), **failing)])
+        second = site.activated([DEFAULT, activity("More", "head -c 100000 /dev/zero > file", **failing)])
         until(lambda: site.state(second) == "FINISHED", "the second one ends")
         (told,) = site.objects(second, "INSTANCE")
         assert told["@status"] == "FAILED"
@@ -146,52 +148,54 @@ def test_a_full_disk_under_s3_fails_the_copy_and_leaves_no_half_object(site: Sit
         site.end()
 
 
+NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+
+
 def as_nobody(site: Site, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command as another user."""
-    command = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", sys.executable, "-m", "penstock"]
     environment = site.environment | {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "s", "HOME": "/"}
-    return subprocess.run(
-        [*command, *arguments], capture_output=True, text=True, env=environment, timeout=60, check=False, cwd="/"
-    )
+    command = [*NOBODY, sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False, cwd="/")
 
 
 @pytest.fixture
-def theirs(site: Site, tmp_path: Path) -> Path:
-    """A data directory that another user can read and not write."""
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("only root can become another user")
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and folder.stat().st_mode & 0o005 != 0o005 and "pytest" in folder.name:
-            folder.chmod(0o755)
-    site.folder.chmod(0o755)
-    site.data.mkdir(mode=0o755)
-    return site.data
+def theirs() -> Iterator[Site]:
+    """A site whose data directory another user can read and not write."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        Path(folder).chmod(0o755)
+        site = Site(Path(folder))
+        site.data.mkdir(mode=0o755)
+        if os.geteuid() != 0 or shutil.which("setpriv") is None or as_nobody(site, "-c", "import penstock").returncode:
+            pytest.skip("only root can become another user, who must be able to read the program")
+        yield site
+        site.end()
 
 
-def test_a_data_directory_of_another_user_is_refused_by_server_run_and_runner(site: Site, theirs: Path) -> None:
-    definition = site.folder / "p.json"
-    definition.write_text('{"objects": [{"id": "W", "type": "ShellCommandActivity", "command": "true", "workerGroup": "g"}]}')
+def test_a_data_directory_of_another_user_is_refused_by_server_run_and_runner(theirs: Site) -> None:
+    definition = theirs.folder / "p.json"
+    work = {"id": "W", "type": "ShellCommandActivity", "command": "true", "workerGroup": "g"}
+    definition.write_text(json.dumps({"objects": [DEFAULT, work]}))
     for arguments in (
-        ("server", "--port", "0", "--data-dir", str(theirs)),
-        ("run", str(definition), "--data-dir", str(theirs)),
-        ("runner", "--worker-group", GROUP, "--endpoint", "http://127.0.0.1:1", "--data-dir", str(theirs)),
+        ("server", "--port", "0", "--data-dir", str(theirs.data)),
+        ("run", str(definition), "--data-dir", str(theirs.data)),
+        ("runner", "--worker-group", GROUP, "--endpoint", "http://127.0.0.1:1", "--data-dir", str(theirs.data)),
     ):
-        done = as_nobody(site, *arguments)
-        assert done.returncode == 1, done
-        assert f"The data directory {theirs} is not writable: Permission denied." in done.stderr
+        done = as_nobody(theirs, "-m", "penstock", *arguments)
+        assert done.returncode == 1, done.stderr
+        assert f"The data directory {theirs.data} is not writable: Permission denied." in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_a_store_of_another_user_is_refused(site: Site, theirs: Path) -> None:
-    site.server()
-    site.kill("server")
-    theirs.chmod(0o777)
+def test_a_store_of_another_user_is_refused(theirs: Site) -> None:
+    theirs.server()
+    theirs.kill("server")
+    theirs.data.chmod(0o777)
     for name in ("penstock.db", "in-use", "master.key", "credentials"):
-        done = as_nobody(site, "server", "--port", "0", "--data-dir", str(theirs))
+        done = as_nobody(theirs, "-m", "penstock", "server", "--port", "0", "--data-dir", str(theirs.data))
         assert done.returncode == 1, done
         assert "Traceback" not in done.stderr
-        assert str(theirs) in done.stderr
-        shutil.chown(theirs / name, "nobody", "nogroup")
-        for path in (*theirs.glob("penstock.db-*"), *theirs.glob("servers"), *theirs.glob("runs")):
+        assert str(theirs.data) in done.stderr
+        shutil.chown(theirs.data / name, "nobody", "nogroup")
+        for path in (*theirs.data.glob("penstock.db-*"), *theirs.data.glob("servers"), *theirs.data.glob("runs")):
             if name == "penstock.db":
                 shutil.chown(path, "nobody", "nogroup")

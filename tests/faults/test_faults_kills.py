@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from collections.abc import Callable
 
 import pytest
-from fault_pipeline import Runs, activity, check_ends, make_pipeline, repeated, seeds
-from fault_pipeline import DEFAULT
-from fault_site import GROUP, Site, until
+from fault_pipeline import DEFAULT, Runs, activity, check_ends, make_pipeline, repeated, seeds
+from fault_site import GROUP, SECONDS, Site, until
 
-SECONDS = float(os.environ.get("PENSTOCK_FAULTS_SECONDS", "0"))
 TASKS, ON_MACHINE = 3, 2
 LOST_BY = {"server": ON_MACHINE, "runner": TASKS, "machine": ON_MACHINE, "all": TASKS + ON_MACHINE}
 COUNT = 40 if SECONDS else 14
@@ -33,7 +30,7 @@ def kill(site: Site, what: str) -> None:
 
 @pytest.mark.timeout(max(120, 3 * SECONDS))
 def test_what_is_killed_at_random_moments_ends_as_it_should(new_site: Callable[..., Site]) -> None:
-    for seed in seeds(int(os.environ.get("PENSTOCK_FAULTS_SEED", "1")), SECONDS, time.monotonic):
+    for seed in seeds():
         chance = random.Random(seed)
         site = new_site()
         runs = Runs(site.folder / "runs")

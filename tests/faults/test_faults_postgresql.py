@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from fault_pipeline import Runs, check_ends, make_pipeline, repeated, seeds
 from fault_proxy import Proxy
-from fault_site import MASTER_KEY, SETTINGS, Site, free_port, until
+from fault_site import MASTER_KEY, SECONDS, SETTINGS, Site, until
 from postgresql import SETTINGS as OF_POSTGRESQL
 from postgresql import Running, restartable_postgresql
 from test_faults_clock import check_intervals, every_second, starts
 
-SECONDS = float(os.environ.get("PENSTOCK_FAULTS_SECONDS", "0"))
 COUNT = 30 if SECONDS else 10
 LONG_LEASE = SETTINGS.replace("lease = 3.0", "lease = 30").replace("system_lease = 2", "system_lease = 30")
 KEY = {"PENSTOCK_MASTER_KEY": MASTER_KEY}
@@ -48,7 +47,7 @@ def two_servers(site: Site, store: str) -> None:
 def test_a_restart_of_postgresql_in_the_middle_of_a_run_costs_nothing(
     new_site: Callable[..., Site], database: Running
 ) -> None:
-    for seed in seeds(1, SECONDS, time.monotonic):
+    for seed in seeds():
         chance = random.Random(seed)
         with psycopg.connect(database.url, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE restarts_{seed}")
@@ -146,16 +145,10 @@ def leading(site: Site, url: str) -> str:
 
 def local_ports(pid: int) -> set[int]:
     """The local ports of a process's TCP connections."""
+    process = Path("/proc") / str(pid)
     inodes = set()
-    for entry in os.scandir(f"/proc/{pid}/fd"):
-        try:
-            inodes.add(os.readlink(entry.path))
-        except OSError:
-            pass
-    ports = set()
-    with open(f"/proc/{pid}/net/tcp") as table:  # noqa: PTH123
-        for line in table.readlines()[1:]:
-            columns = line.split()
-            if f"socket:[{columns[9]}]" in inodes:
-                ports.add(int(columns[1].rpartition(":")[2], 16))
-    return ports
+    for entry in (process / "fd").iterdir():
+        with suppress(OSError):
+            inodes.add(str(entry.readlink()))
+    rows = [line.split() for line in (process / "net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in inodes}

@@ -216,8 +216,7 @@ def _with_key(call: Call, turn: Turn, obj: PipelineObject, instance: Instance) -
 @contextmanager
 def _task_turn(call: Call, task_id: str) -> Iterator[tuple[Turn, Attempt]]:
     """A turn on the pipeline of a task, with its attempt; TaskNotFoundException where the caller does not hold it."""
-    pipeline_id = held(call, call.engine.store, task_id).pipeline_id
-    with call.engine.turn(pipeline_id) as turn:
+    with call.engine.turn(lambda tx: tx.one("pipeline_of_task_for_update", task_id=task_id)) as turn:
         yield turn, held(call, turn.tx, task_id)
 
 

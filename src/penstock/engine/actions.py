@@ -56,7 +56,7 @@ def fire(turn: Turn, instance: Instance, names: Iterable[str]) -> None:
 
 def record(turn: Turn, pipeline_id: str, object_id: str, action: str, status: str, detail: str) -> None:
     """Write down what has become of an alarm: DELIVERED, NOT_DELIVERED (there will be another try) or GIVEN_UP."""
-    turn.tx.execute(
+    turn.tx.insert_later(
         "insert_event",
         at=turn.now,
         pipeline_id=pipeline_id,

@@ -24,7 +24,7 @@ from penstock.engine.status import earliest
 from penstock.engine.turn import Turn
 from penstock.log_lines import about
 from penstock.settings import Settings
-from penstock.store.database import Store, Transaction
+from penstock.store.database import Row, Store, Transaction
 from penstock.store.rows import Pipeline, read
 from penstock.store.secrets import Secrets
 
@@ -69,17 +69,18 @@ class Engine:
         self._stopped = False
 
     @contextmanager
-    def turn(self, of: str | Callable[[Transaction], str | None] | None = None) -> Iterator[Turn]:
+    def turn(self, of: str | Callable[[Transaction], str | Row | None] | None = None) -> Iterator[Turn]:
         """A transaction with its follow-ups; give the pipeline that it is about, so that others wait for it.
 
-        Or a function that finds the pipeline as the first thing in the transaction.
+        Or a function that finds the pipeline as the first thing in the transaction: its id, or its row, locked.
         """
         began = perf_counter()
         pipeline_id = of if isinstance(of, str) else None
         try:
             with self.store.transaction() as tx:
-                pipeline_id = of(tx) if callable(of) else pipeline_id
-                locked = tx.one("pipeline_for_update", pipeline_id=pipeline_id) if pipeline_id is not None else None
+                found = of(tx) if callable(of) else of
+                locked = tx.one("pipeline_for_update", pipeline_id=found) if isinstance(found, str) else found
+                pipeline_id = locked["pipeline_id"] if locked is not None else pipeline_id
                 turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine, self.targets_of)
                 if locked is not None:
                     turn.pipelines[locked["pipeline_id"]] = read(Pipeline, locked)

@@ -84,7 +84,7 @@ def move(tx: Transaction, row: T, verb: str, now: int, *, detail: str = "", **ch
     held: dict[str, Any] = {"held_task_id": row.task_id} if isinstance(row, Attempt) else {}
     if not tx.execute(query, **columns | held, from_status=status, to_status=target):
         return None
-    tx.execute(
+    tx.insert_later(
         "insert_event",
         at=now,
         pipeline_id=row.pipeline_id,

@@ -33,6 +33,9 @@ class Transaction(Reads, Protocol):
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a named query once for each row of parameters."""
 
+    def insert_later(self, query: str, **parameters: Any) -> None:
+        """Insert a row before the transaction commits, which nothing in it reads: many cost little more than one."""
+
     def announce(self, message: str) -> None:
         """Tell the other servers on this store, once the transaction has committed."""
 

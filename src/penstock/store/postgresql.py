@@ -19,6 +19,7 @@ CHANNEL = "penstock"
 MIGRATION, LEADER = 7367, 7368  # advisory locks
 HEAR_SECONDS, AGAIN_SECONDS = 1.0, 1.0
 OFFSET_SECONDS = 5.0
+MOST_ROWS = 50  # of one statement
 CLOCK = "SELECT extract(epoch FROM clock_timestamp()) AS at"
 FOUND_DEAD = ("tcp_keepalives_idle = 4", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
 WRITING = "BEGIN"
@@ -30,13 +31,32 @@ class _PostgresqlTransaction:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.queries = queries("postgresql")
+        self._rows: dict[str, list[Mapping[str, Any]]] = {}
 
     def execute(self, query: str, **parameters: Any) -> int:
+        if query.startswith("delete_"):
+            self.insert_rows()  # they may be among what is deleted
         return int(self.connection.execute(self.queries[query], parameters).rowcount)
 
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
         with self.connection.cursor() as cursor:
             cursor.executemany(self.queries[query], rows)
+
+    def insert_later(self, query: str, **parameters: Any) -> None:
+        self._rows.setdefault(query, []).append(parameters)
+
+    def insert_rows(self) -> None:
+        """Insert what was put off, many rows with a statement."""
+        for query, rows in self._rows.items():
+            head, _, values = self.queries[query].rpartition("VALUES ")
+            for first in range(0, len(rows), MOST_ROWS):
+                part = rows[first : first + MOST_ROWS]
+                tuples = (values.replace("%(", f"%(r{number}_") for number in range(len(part)))
+                parameters = {
+                    f"r{number}_{key}": value for number, row in enumerate(part) for key, value in row.items()
+                }
+                self.connection.execute(f"{head}VALUES {', '.join(tuples)}", parameters)
+        self._rows.clear()
 
     def announce(self, message: str) -> None:
         self.connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, message))
@@ -144,7 +164,9 @@ class PostgresqlStore:
     def transaction(self) -> Iterator[Transaction]:
         """A transaction; what it reads to decide it locks itself."""
         with self._begun(WRITING) as connection:
-            yield _PostgresqlTransaction(connection)
+            tx = _PostgresqlTransaction(connection)
+            yield tx
+            tx.insert_rows()
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:

@@ -29,6 +29,9 @@ class _SqliteTransaction:
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.connection.executemany(self.queries[query], rows)
 
+    def insert_later(self, query: str, **parameters: Any) -> None:
+        self.connection.execute(self.queries[query], parameters)  # it costs no more now
+
     def announce(self, message: str) -> None:
         """Another server on the same file looks by itself now and then."""
 

@@ -9,6 +9,10 @@ SELECT * FROM pipelines WHERE pipeline_id = :pipeline_id;
 -- name: pipeline_for_update
 SELECT * FROM pipelines WHERE pipeline_id = :pipeline_id /*pg FOR UPDATE*/;
 
+-- name: pipeline_of_task_for_update
+SELECT * FROM pipelines WHERE pipeline_id = (SELECT pipeline_id FROM attempts WHERE task_id = :task_id)
+/*pg FOR UPDATE*/;
+
 -- name: pipeline_by_unique_id
 SELECT * FROM pipelines WHERE name = :name AND unique_id = :unique_id AND state <> 'DELETING';
 
