@@ -12,11 +12,13 @@ PostgreSQL of its own is started in a temporary folder for the store and for pro
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -246,6 +248,43 @@ def throughput(service: Service, folder: Path, tasks: int, threads: int) -> Figu
     return Figures(tasks / seconds, cpu / tasks * 1000)
 
 
+def chain(service: Service, folder: Path, length: int = 50, rounds: int = 10) -> tuple[float, float]:
+    """Milliseconds from the start of one command of a chain to the start of the next: the median and the longest."""
+    default = object_of("Default", scheduleType="ondemand", failureAndRerunMode="cascade")
+    note = folder / "starts"
+    command = f"echo $EPOCHREALTIME >> {note}"
+    links = [object_of("Link0", type="ShellCommandActivity", command=command, workerGroup="bench")]
+    for n in range(1, length):
+        links.append(
+            object_of(
+                f"Link{n}",
+                type="ShellCommandActivity",
+                command=command,
+                workerGroup="bench",
+                dependsOn=(f"Link{n - 1}",),
+            )
+        )
+    gaps: list[float] = []
+    with penstock_runner(service, folder, 2):
+        for number in range(rounds):
+            pipeline_id = put(service, f"chain {number}", [default, *links])
+            service.client.call("ActivatePipeline", pipelineId=pipeline_id)
+            until_finished(service, pipeline_id)
+            starts = [float(line) for line in note.read_text(encoding="utf-8").split()]
+            note.unlink()
+            gaps += [(after - before) * 1000 for before, after in itertools.pairwise(starts)]
+    return statistics.median(gaps), max(gaps)
+
+
+def idle(service: Service, seconds: float = 10.0) -> tuple[float, float]:
+    """Memory in megabytes, and the share of a processor in per cent, of a server that has nothing to do."""
+    before = cpu_seconds(service.process)
+    time.sleep(seconds)
+    status = Path(f"/proc/{service.process}/status").read_text(encoding="utf-8")
+    memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+    return memory / 1024, (cpu_seconds(service.process) - before) / seconds * 100
+
+
 def bare(tasks: int) -> Figures:
     """Process starts from Python, one after the other in two threads' worth of nothing else."""
     began = time.perf_counter()
@@ -349,6 +388,13 @@ def main() -> None:
                     f"procrastinate, {threads} workers",
                     procrastinate(options.peers, url, folder, options.tasks, threads),
                 )
+        place = folder / "chain"
+        place.mkdir()
+        with penstock_server(place, None) as service:
+            memory, share = idle(service)
+            print(f"an idle server: {memory:.0f} MB (at most 120), {share:.1f} % of a processor (0.3)")
+            median, longest = chain(service, place)
+            print(f"from one command of a chain to the next: {median:.1f} ms (5), the longest {longest:.1f} ms (100)")
         if options.peers != "none":
             line("Luigi, 1 worker", luigi(options.peers, folder, options.tasks, 1))
         line("process starts from Python", bare(options.tasks))
