@@ -219,6 +219,20 @@ def test_cancelling_and_marking_tell_of_health_too(story: Story, verb: str, heal
     assert pipe.fields("A")["@healthStatus"] == [health]
 
 
+def test_what_has_not_begun_waits_for_a_producer_that_is_run_again(story: Story) -> None:
+    pipe = story.pipeline(on_demand(activity("A"), activity("B", dependsOn=ref("A"))))
+    story.end(story.take())
+    assert pipe.status(B) == "WAITING_FOR_RUNNER"
+    pipe.set_status("RERUN", A)
+    assert pipe.status(B) == "WAITING_ON_DEPENDENCIES"
+    again = story.take()
+    assert again.instance_id == A
+    assert story.poll() is None
+    story.end(again)
+    story.end(story.take())
+    assert (pipe.status(B), pipe.state) == ("FINISHED", "FINISHED")
+
+
 def test_the_period_of_a_pipeline_that_was_activated_cannot_change_by_a_value_either(story: Story) -> None:
     definition = scheduled(schedule(period="#{myPeriod}"), activity("A"))
     definition["parameters"] = [{"id": "myPeriod", "default": "1 day"}]

@@ -68,7 +68,17 @@ def start_again(turn: Turn, instance: Instance, *, counts: bool = False) -> Inst
     turn.move_pipeline(pipeline, "rerun")
     for kind in ("data", "precondition", "served", "resource"):
         unmeet(turn, again, kind)
+    _call_back(turn, again)
     return again
+
+
+def _call_back(turn: Turn, producer: Instance) -> None:
+    """What was about to run with the producer's earlier outcome waits for the new one; what runs already goes on."""
+    for consumer, kind in consumers(turn, producer):
+        found = turn.instance(producer.pipeline_id, consumer) if kind in ("data", "precondition") else None
+        waiting = move(turn.tx, found, "wait again", turn.now) if found is not None else None
+        if waiting is not None:
+            attempts.cancel_active(turn, waiting)
 
 
 def _write_dependencies(turn: Turn, again: Instance) -> None:

@@ -39,6 +39,7 @@ TRANSITIONS = (
     Transition("PIPELINE", "delete",        PIPELINE_STATES, "DELETING"),
 
     Transition("INSTANCE", "queue",         ("WAITING_ON_DEPENDENCIES",), "WAITING_FOR_RUNNER"),
+    Transition("INSTANCE", "wait again",    ("WAITING_FOR_RUNNER",), "WAITING_ON_DEPENDENCIES"),
     Transition("INSTANCE", "take",          ("WAITING_FOR_RUNNER",), "RUNNING"),
     Transition("INSTANCE", "hand back",     ("RUNNING",), "WAITING_FOR_RUNNER"),
     Transition("INSTANCE", "retry",         ("RUNNING", "WAITING_FOR_RUNNER"), "WAITING_FOR_RUNNER"),
