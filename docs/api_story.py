@@ -16,10 +16,9 @@ from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 
-from penstock.api.application import penstock_model
 from penstock.cli.composition import ServiceOptions
 from penstock.service import EmbeddedService
-from penstock.wire.model import ServiceModel, load_botocore_model
+from penstock.wire.model import ServiceModel, load_botocore_model, load_penstock_model
 from penstock.wire.sigv4 import sign
 
 WIDTH = 100
@@ -145,7 +144,7 @@ def told() -> Iterator[Story]:
     ):
         service = EmbeddedService(ServiceOptions(Path(folder) / "data", has_runner=False))
         try:
-            story = Story(service, clock, (load_botocore_model("datapipeline"), penstock_model()))
+            story = Story(service, clock, (load_botocore_model("datapipeline"), load_penstock_model()))
             tell(story)
             yield story
         finally:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from zipfile import ZipFile
 
 from penstock import __version__
@@ -112,7 +113,7 @@ def restore(options: BackupOptions) -> list[str]:
         options.data_dir.mkdir(parents=True, exist_ok=True)
         with (
             _alone(options.data_dir, "a restore needs a data directory of its own"),
-            options.file.open("rb") as stream,
+            _opened(options.file) as stream,
         ):
             archive, contents = read_contents(stream, str(options.file))
             files = _files(archive, options.data_dir)
@@ -137,6 +138,15 @@ def restore(options: BackupOptions) -> list[str]:
         key,
         "What ran then is handed out again when its lease ends: work that was done after the backup is done again.",
     ]
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise MaintenanceRefused(
+            f"{file} cannot be read: {error.strerror}. Give the file that `penstock backup` has written."
+        ) from error
 
 
 def _files(archive: ZipFile, data_dir: Path) -> dict[Path, str]:

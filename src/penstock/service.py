@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 import threading
 import time
@@ -18,7 +17,7 @@ from penstock.api.metrics import MetricsServer
 from penstock.api.server import Server, check_host, endpoints, listen
 from penstock.api.tls import ServerNotStarted, given_certificate
 from penstock.cli.composition import ServiceNotStarted, ServiceOptions
-from penstock.cli.credentials import FILE, NoCredentials, data_pipeline_client, penstock_client, read_credentials
+from penstock.cli.credentials import NoCredentials, data_pipeline_client, penstock_client
 from penstock.clock import SystemClock
 from penstock.data.local_folder import LocalFolder
 from penstock.data.log_files import LogFiles
@@ -34,9 +33,9 @@ from penstock.runner.commands import clean_environment
 from penstock.runner.guard import Guard
 from penstock.runner.place import Place
 from penstock.runner.runner import Pace, Runner
+from penstock.service_keys import UnusableKey, add_key, delete_system_keys, shared_key
 from penstock.settings import EngineSettings, Settings, SettingsError, load_settings, make_data_dir
 from penstock.store.database import StoreError, open_store
-from penstock.store.keys import insert_key, new_key
 from penstock.store.secrets import MasterKeyError, Secrets
 from penstock.wire.sigv4 import Credentials
 
@@ -47,7 +46,6 @@ SYSTEM_TASKS = 4
 START_SECONDS = 20.0
 DELIVERERS = 4  # threads: alarms to as many slow targets do not hold up the others
 DELIVERY_SECONDS = 10.0  # for the alarms that are due when the service ends
-REGION = "us-east-1"
 LOOK_SECONDS = 30.0  # between two looks for runs that were killed
 # Somebody waits for the end of a run, and no other service could take over what its own tasks do.
 RUN_DEFAULTS = EngineSettings(retry_delay=0.0, precondition_interval=2.0, system_lease=EngineSettings.lease)
@@ -100,14 +98,18 @@ class EmbeddedService:
                 None if options.is_run else options.data_dir.absolute(),
             )
             self.engine.targets_of = targets_of
-            self.credentials = self._own_key() if options.is_run else self._shared_key()
+            self.credentials = (
+                add_key(self.engine, "admin", "penstock run")
+                if options.is_run
+                else shared_key(self.engine, options.data_dir)
+            )
             self.application = Application(self.engine, self._log_files())
             if options.metrics_port is not None:
                 self._metrics = MetricsServer(self.application, options.metrics_host, options.metrics_port)
                 self._opened.callback(self._metrics.stop)
                 self.metrics_url = self._metrics.url
             self._server = Server(self.application, self._socket, self._certificate)
-        except (SettingsError, StoreError, MasterKeyError, NoCredentials, ServerNotStarted) as error:
+        except (SettingsError, StoreError, MasterKeyError, NoCredentials, UnusableKey, ServerNotStarted) as error:
             raise ServiceNotStarted(str(error)) from error
         self.endpoint, self._own_endpoint = endpoints(self._socket, options.host, self._certificate)
         self.is_self_signed = self._certificate is not None and self._certificate.is_self_signed
@@ -123,12 +125,12 @@ class EmbeddedService:
         self._deliverer.start()
         self._runners: list[Runner] = []
         if options.has_runner:
-            system = self._add_key("system", self.name)
+            system = add_key(self.engine, "system", self.name)
             self._start_runner(system, [SYSTEM_GROUP], SYSTEM_TASKS, hostname=self.name if not options.is_run else None)
 
     def start_runner(self, pipeline_id: str, groups: list[str]) -> None:
         """Start a task runner for worker groups of one pipeline; its key reaches no other."""
-        self._start_runner(self._add_key("runner", pipeline_id, pipeline_id), groups, 2)
+        self._start_runner(add_key(self.engine, "runner", pipeline_id, pipeline_id), groups, 2)
 
     def _start_runner(
         self, credentials: Credentials, groups: list[str], tasks: int, hostname: str | None = None
@@ -184,7 +186,7 @@ class EmbeddedService:
             self._tell_of_alarms()
             release(self.engine, self.owner)
         elif self.name:
-            self._delete_system_keys(self.name)
+            delete_system_keys(self.engine, self.name)
         if self._metrics is not None:
             self._metrics.stop()
         self.engine.store.close()
@@ -269,15 +271,11 @@ class EmbeddedService:
         if self.options.is_run:
             return
         for file in list(self._held):
-            self._delete_system_keys(file.name)
+            delete_system_keys(self.engine, file.name)
             recover(self.engine, file.name)
             if file.name != self.name:
                 file.remove()
                 self._held.remove(file)
-
-    def _delete_system_keys(self, name: str) -> None:
-        with self.engine.turn() as turn:
-            turn.tx.execute("delete_system_keys", name=name)
 
     def _end_killed_runs(self) -> None:
         """Deactivate the pipelines of runs that were killed; they belong to servers from now on."""
@@ -295,67 +293,6 @@ class EmbeddedService:
             else:
                 file.remove()
         self._killed_runs.clear()
-
-    def _add_key(self, role: str, name: str, pipeline_id: str | None = None) -> Credentials:
-        access_key, secret = new_key()
-        self._insert_key(access_key, secret, role, name, pipeline_id)
-        return Credentials(access_key, secret)
-
-    def _insert_key(self, access_key: str, secret: str, role: str, name: str, pipeline_id: str | None) -> None:
-        with self.engine.turn() as turn:
-            insert_key(
-                turn.tx,
-                self.engine.secrets,
-                turn.now,
-                access_key,
-                secret,
-                role=role,
-                name=name,
-                owner=self.owner,
-                pipeline_id=pipeline_id,
-            )
-
-    def _own_key(self) -> Credentials:
-        return self._add_key("admin", "penstock run")
-
-    def _shared_key(self) -> Credentials:
-        """The key of the data directory's credentials file, which a first start makes."""
-        path = self.options.data_dir / FILE
-        found = read_credentials(path)
-        if found is not None:
-            self._insert_key(found.access_key, found.secret_key, "admin", "first key", None)  # unless it is there
-            self._check_shared_key(path, found)
-            return found
-        made = self._add_key("admin", "first key")
-        text = (
-            f"[default]\naws_access_key_id = {made.access_key}\naws_secret_access_key = {made.secret_key}\n"
-            f"region = {REGION}\n"
-        )
-        new = path.with_name(f"{FILE}.{os.getpid()}")  # nobody sees half of it, not even after a crash
-        try:
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-                stream.write(text)
-            new.replace(path)
-        except OSError as error:
-            new.unlink(missing_ok=True)
-            raise ServiceNotStarted(f"The file {path} cannot be written: {error.strerror}.") from error
-        return made
-
-    def _check_shared_key(self, path: Path, found: Credentials) -> None:
-        """Whoever is told to use the file must be let in by the store."""
-        with self.engine.store.snapshot() as tx:
-            row = tx.one("key_by_id", access_key=found.access_key)
-        assert row is not None
-        if row["revoked_at"] is not None:
-            problem = "was revoked"
-        elif self.engine.secrets.reveal(row["secret"]) != found.secret_key:
-            problem = "has another secret in the store"
-        else:
-            return
-        raise ServiceNotStarted(
-            f"The key {found.access_key} of {path} {problem}, so nobody could use it. Correct the file, or move it"
-            " away: the next start makes a new key."
-        )
 
 
 def _no_locks(folder: Path, error: OSError) -> ServiceNotStarted:

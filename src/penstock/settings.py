@@ -148,7 +148,7 @@ def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> 
         _sns(path, document),
         _alarms(path, document),
         _delivery(path, document),
-        _retention(path, document),
+        RetentionSettings(**_table(path, "retention", document.get("retention", {}), RetentionSettings)),
         LogSettings(**_table(path, "logs", document.get("logs", {}), LogSettings)),
         _runner(path, document),
     )
@@ -160,14 +160,6 @@ def _runner(path: Path, document: Mapping[str, Any]) -> RunnerSettings:
         if seconds < SHORTEST:
             raise SettingsError(f"{path}: 'runner.{key}' is {seconds}; it must be at least {SHORTEST} seconds.")
     return RunnerSettings(**table)
-
-
-def _retention(path: Path, document: Mapping[str, Any]) -> RetentionSettings:
-    table = _table(path, "retention", document.get("retention", {}), RetentionSettings)
-    for key in ("instances_per_component", "definition_versions"):
-        if not isinstance(table.get(key, 0), int):
-            raise SettingsError(f"{path}: 'retention.{key}' is {table[key]}; it must be a whole number.")
-    return RetentionSettings(**table)
 
 
 def _sns(path: Path, document: Mapping[str, Any]) -> SnsSettings | None:

@@ -194,6 +194,11 @@ def test_a_version_that_there_is_not_is_refused(api: Api, group: str, version: s
         api.boto.get_pipeline_definition(pipelineId=pipeline_id, version=version)
 
 
+def test_before_a_first_put_a_version_is_refused_with_what_makes_one(api: Api):
+    with pytest.raises(api.boto.exceptions.InvalidRequestException, match="no version 1: no definition was put"):
+        api.boto.get_pipeline_definition(pipelineId=api.create(), version="1")
+
+
 def test_a_definition_that_was_repaired_can_be_activated(api: Api, group: str):
     pipeline_id = api.create()
     assert api.put(pipeline_id, ON_DEMAND, shell("A", group), shell("A", group))["errored"] is True

@@ -19,7 +19,7 @@ from fuzz_server import SLOTS, FuzzServer
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from penstock.api.application import operations
+from penstock.api.operations import operations
 
 COUNT = int(os.environ.get("PENSTOCK_FUZZ", "6"))
 STORE = os.environ.get("PENSTOCK_FUZZ_STORE", "")

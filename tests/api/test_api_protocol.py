@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock.api.application import MODULES, operations, penstock_model
-from penstock.wire.model import ServiceModel, Shape, load_botocore_model
+from penstock.api.operations import MODULES, operations
+from penstock.wire.model import ServiceModel, Shape, load_botocore_model, load_penstock_model
 from penstock.wire.sigv4 import Credentials
 
 TYPE = "application/x-amz-json-1.1"
@@ -28,7 +28,7 @@ def test_the_functions_of_the_api_are_the_operations_of_both_models():
     found = operations()
     assert {prefix: set(functions) for prefix, (_, functions) in found.items()} == {
         "DataPipeline": set(load_botocore_model("datapipeline").operations),
-        "Penstock": set(penstock_model().operations),
+        "Penstock": set(load_penstock_model().operations),
     }
     assert len(found["DataPipeline"][1]) == 19
     served = [function for _, functions in found.values() for function in functions.values()]

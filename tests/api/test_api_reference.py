@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from penstock.api.application import operations
+from penstock.api.operations import operations
 from penstock.wire.limits import problems
 
 DOCS = Path(__file__).parents[2] / "docs"

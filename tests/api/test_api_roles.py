@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from api_service import Api, code_of, running, shell
 
-from penstock.api.application import operations
+from penstock.api.operations import operations
 from penstock.api.roles import ROLES_OF_OPERATIONS, check_operation, roles_for
 from penstock.cli.credentials import NoCredentials, find_credentials, penstock_client
 from penstock.store.database import open_store
@@ -93,6 +93,12 @@ def test_the_service_refuses_what_a_role_may_not_do_before_it_reads_the_request(
             "DataPipeline.PollForTask",
             "has the role operator, which may not PollForTask; runner and admin may. Sign with such a key: an admin"
             " makes one with `penstock keys create --role runner`.",
+        ),
+        (
+            "runner",
+            "DataPipeline.ListPipelines",
+            "has the role runner, which may not ListPipelines; viewer, operator and admin may. Sign with such a key: an"
+            " admin makes one with `penstock keys create --role viewer`.",
         ),
         (
             "runner",

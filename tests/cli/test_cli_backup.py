@@ -103,7 +103,7 @@ def test_without_the_key_a_restore_says_what_is_needed(shell: Shell, start_serve
     ("arguments", "message"),
     [
         (("backup", "b.zip", "--data-dir", "none"), r"There is no store in none\. Name the server's data directory"),
-        (("restore", "none.zip", "--data-dir", "d"), r"none\.zip: No such file or directory"),
+        (("restore", "none.zip", "--data-dir", "d"), r"none\.zip cannot be read: No such file or directory\. Give"),
         (("restore", "text", "--data-dir", "d"), r"text is no backup of Penstock"),
         (("keys", "rotate-master", "--data-dir", "d"), r"There is no master key: neither d/master\.key nor \$PENSTOCK"),
         (("backup", "text", "--store", "mysql://x"), r"'mysql' is not known"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,8 +11,8 @@ from pathlib import Path
 from penstock_command import Server, Shell
 
 from certificates import make_pair
-from penstock.api.application import penstock_model
-from penstock.cli.commands import role_option
+from penstock.cli.key_commands import role_option
+from penstock.wire.model import load_penstock_model
 
 Start = Callable[..., Server]
 AWS = Path(sys.executable).with_name("aws")
@@ -21,7 +22,7 @@ def test_the_roles_that_can_be_given_are_the_services() -> None:
     def command() -> None: ...
 
     (option,) = role_option(command).__click_params__  # type: ignore[attr-defined]
-    assert sorted(option.type.choices) == sorted(penstock_model().shapes["role"].enum)
+    assert sorted(option.type.choices) == sorted(load_penstock_model().shapes["role"].enum)
 
 
 def test_https_and_roles_from_a_first_start_to_a_refusal(shell: Shell, start_server: Start) -> None:
@@ -45,6 +46,13 @@ def test_https_and_roles_from_a_first_start_to_a_refusal(shell: Shell, start_ser
     path = shell.folder / "viewer"
     path.write_text(created.out)
     viewer = {**server.environment, "AWS_SHARED_CREDENTIALS_FILE": str(path)}
+    command = [AWS, "datapipeline", "list-pipelines"]  # the file names a region, without which aws-cli does nothing
+    done = subprocess.run(command, env=shell.environment | viewer, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, json.loads(done.stdout or "{}").get("pipelineIdList", [{}])[0].get("name")) == (0, "p")
+
+    made = shell.run("keys", "create", "--role", "viewer", "--json", environment=server.environment)
+    assert json.loads(made.out).keys() == {"accessKeyId", "secretAccessKey"}
+
     refused = shell.run("activate", "p", environment=viewer)
     assert refused.status == 1
     assert "has the role viewer, which may not ActivatePipeline; operator and admin may." in refused.err

@@ -125,7 +125,7 @@ def test_what_the_command_line_says_of_parameters_wins(shell: Shell) -> None:
     values = shell.write({"values": {"myName": "Cid", "myOther": "Dan"}}, "values.json")
     run = shell.run("run", shell.write(document), "--parameter-values", values, "--parameter", "myName=Eva")
     assert run.status == 0
-    assert [path.read_text() for path in shell.folder.glob(".penstock/logs/*/Work/*/*/StdOutput")] == ["Eva\nDan\n"]
+    assert [path.read_text() for path in shell.folder.glob(".penstock/logs/*/@Work_*/StdOutput")] == ["Eva\nDan\n"]
 
 
 def test_all_problems_are_printed_and_nothing_is_created(shell: Shell) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from penstock_command import Server, Shell
 
+from penstock.cli.runner import choose_endpoint
 from penstock.definition.api_form import definition_to_api
 from penstock.definition.file_form import definition_of
 from processes import ended
@@ -81,7 +82,7 @@ def test_server_and_runner_work_together_with_boto3_as_the_client(shell: Shell, 
     pipeline_id = activate(client, machine, one, two, pipelineLogUri="s3://bucket/logs/")
     expected = {"One": "FINISHED", "Two": "FINISHED", "Machine": "FINISHED"}
     assert finished(client, pipeline_id) == expected
-    assert [p.read_text() for p in (shell.folder / "own/logs").glob("*/One/*/*/StdOutput")] == ["keys:  \n"]
+    assert [p.read_text() for p in (shell.folder / "own/logs").glob("*/@One_*/StdOutput")] == ["keys:  \n"]
     sent = (shell.data / "s3/bucket/logs" / pipeline_id / "Two").glob("*/*/*")
     assert sorted(path.name for path in sent) == ["Activity.log.gz", "StdError.gz", "StdOutput.gz"]
     runner.send(signal.SIGTERM)
@@ -327,3 +328,14 @@ def test_the_store_can_be_named_in_the_environment(shell: Shell) -> None:
     assert done.status == 1
     assert "A store of the kind 'mysql' is not known" in done.err
     assert "geheim" not in done.err
+
+
+def test_commands_find_the_server_by_the_variables_of_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL_DATA_PIPELINE", raising=False)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert choose_endpoint(None) == "http://127.0.0.1:4780"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://all:1")
+    assert choose_endpoint(None) == "http://all:1"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DATA_PIPELINE", "http://own:2")
+    assert choose_endpoint(None) == "http://own:2"
+    assert choose_endpoint("http://given:3") == "http://given:3"

@@ -22,10 +22,9 @@ class Named:
         return self.values[name]
 
 
-def test_a_text_without_expressions_is_constant() -> None:
-    assert parse("plain ${x} }").is_constant
-    assert parse("").is_constant
-    assert not parse("a #{b}").is_constant
+def test_a_text_without_expressions_is_one_part() -> None:
+    assert parse("plain ${x} }").parts == ("plain ${x} }",)
+    assert parse("").parts == ()
 
 
 def test_constant_texts_are_read_without_loading_lark() -> None:

@@ -17,7 +17,7 @@ class Proxy:
         self._goes = threading.Event()
         self._goes.set()
         self._refuses = False
-        self._drop: bytes | None = None
+        self._drop: tuple[bytes, ...] = ()
         self.dropped = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -54,7 +54,7 @@ class Proxy:
         with contextlib.suppress(OSError):
             while part := source.recv(65536):
                 self._goes.wait()
-                if is_request and self._drop is not None and self._drop in part:
+                if is_request and any(operation in part for operation in self._drop):
                     pair["dropping"] = True
                 if not is_request and pair["dropping"]:
                     self.dropped += 1  # the server has done it, and the caller will not hear of it
@@ -67,9 +67,9 @@ class Proxy:
                 self._open.discard(end)
         source.close()
 
-    def drop_answers_of(self, operation: str | None) -> None:
-        """From now on the answers of an operation are lost, with their connections."""
-        self._drop = f".{operation}\r\n".encode() if operation else None
+    def drop_answers_of(self, *operations: str) -> None:
+        """From now on the answers of these operations are lost, with their connections."""
+        self._drop = tuple(f".{operation}\r\n".encode() for operation in operations)
 
     def stop(self) -> None:
         """Forward nothing; connections stay."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from penstock.cli.credentials import data_pipeline_client, penstock_client, read_credentials
 from penstock.definition.api_form import definition_to_api
 from penstock.definition.file_form import definition_of
@@ -24,6 +26,7 @@ from penstock.wire.errors import ServiceError
 SECONDS = float(os.environ.get("PENSTOCK_FAULTS_SECONDS", "0"))
 GROUP = "there"
 MASTER_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+by_hand = pytest.mark.by_hand  # chosen with PENSTOCK_FAULTS_SECONDS only: it takes longer
 LEASE, ACKNOWLEDGE, REPORT = 3.0, 2.0, 0.3
 SETTINGS = f"""[engine]
 retry_delay = 0

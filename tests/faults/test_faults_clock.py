@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from fault_pipeline import DEFAULT, MACHINE, TRIES, Runs, activity
-from fault_site import GROUP, MASTER_KEY, Site, until
+from fault_pipeline import DEFAULT, MACHINE, TRIES, Runs, activity, check_ends, make_pipeline, repeated, seeds
+from fault_site import GROUP, MASTER_KEY, SECONDS, Site, by_hand, until
 
 HOUR = 3600
 LONG = "[engine]\nretry_delay = 0\nlease = 900\nlong_poll = 2\n[runner]\nreport = 0.3\n"
@@ -39,7 +41,7 @@ def with_clock(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder}{os.pathsep}{given}" if given else str(folder)}
 
 
-@pytest.mark.parametrize("hours", [1, -1])
+@pytest.mark.parametrize("hours", [1, pytest.param(-1, marks=by_hand)])
 def test_a_jump_of_the_clock_ends_no_lease_and_no_timeout(
     new_site: Callable[..., Site], tmp_path: Path, hours: int
 ) -> None:
@@ -68,6 +70,7 @@ def test_a_jump_of_the_clock_ends_no_lease_and_no_timeout(
     assert sorted(runs.by_instance().values()) == [1, 1, 1, 2]
 
 
+@by_hand
 def test_a_runner_whose_clock_is_wrong_works_on(new_site: Callable[..., Site], tmp_path: Path) -> None:
     jump = jumping(tmp_path / "clock")
     site = new_site(settings=LONG)
@@ -129,3 +132,29 @@ def test_on_postgresql_the_time_is_the_databases_however_a_servers_clock_jumps(
     ahead = max(starts(site, pipeline_id)) - datetime.now(UTC)
     assert ahead < timedelta(seconds=1.5)  # never early
     assert set(runs.read().by_instance().values()) == {1}
+
+
+@by_hand
+@pytest.mark.timeout(max(120, 3 * SECONDS))
+def test_a_clock_that_jumps_again_and_again_doubles_nothing(new_site: Callable[..., Site], tmp_path: Path) -> None:
+    for seed in seeds():
+        chance = random.Random(seed)
+        clock = tmp_path / f"clock-{seed}"
+        jump = jumping(clock)
+        site = new_site(settings=LONG, environment=with_clock(clock))
+        runs = Runs(site.folder / "runs")
+        site.server()
+        site.runner()
+        often = site.activated(every_second(runs))
+        pipeline_id = site.activated(make_pipeline(runs, 20, seed))
+        for _ in range(8):
+            time.sleep(chance.uniform(0.0, 0.8))
+            jump(chance.choice((-HOUR, 0, HOUR)))
+        until(lambda site=site, p=pipeline_id: site.state(p) == "FINISHED", "the pipeline ends")
+        check_ends(site.statuses(pipeline_id))
+        site.call("DeactivatePipeline", pipelineId=often)
+        made = check_intervals(site, often)
+        extra = repeated(runs, 20)
+        print(f"seed {seed}: {made} intervals, {runs.begun.total()} runs, {extra} again", flush=True)
+        assert extra == 0
+        site.end()

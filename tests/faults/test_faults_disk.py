@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fault_pipeline import DEFAULT, TRIES, Runs, activity
-from fault_site import GROUP, SECONDS, Site, until
+from fault_site import GROUP, SECONDS, Site, by_hand, until
 
 from penstock.wire.errors import ServiceError
 
@@ -130,6 +130,7 @@ def test_a_full_disk_under_a_runner_fails_no_work_that_needs_no_room(site: Site)
         site.end()
 
 
+@by_hand
 def test_a_full_disk_under_s3_fails_the_copy_and_leaves_no_half_object(site: Site) -> None:
     with small_disk(site.data / "s3", 1 * MIB) as disk:
         site.server()
@@ -186,6 +187,7 @@ def test_a_data_directory_of_another_user_is_refused_by_server_run_and_runner(th
         assert "Traceback" not in done.stderr
 
 
+@by_hand
 def test_a_store_of_another_user_is_refused(theirs: Site) -> None:
     theirs.server()
     theirs.kill("server")

@@ -65,7 +65,7 @@ def test_commands_end_with_the_runner_that_is_killed(site: Site) -> None:
     site.server()
     site.runner()
     machine = {"id": "Machine", "type": "Ec2Resource"}
-    work = f"{runs.note('begin')}; sleep 300 & sleep 300"
+    work = f"sleep 0.3; {runs.note('begin')}; sleep 300 & sleep 300"
     site.activated(
         [
             DEFAULT,
@@ -76,7 +76,11 @@ def test_commands_end_with_the_runner_that_is_killed(site: Site) -> None:
     )
     until(lambda: sum(runs.read().begun.values()) == 2, "both commands run")
     site.kill("runner")
-    until(lambda: sum("sleep 300" in line for line in site.marked().values()) == 2, "the runner's commands end", 10)
+    until(
+        lambda: sum(line.startswith("sleep 300") for line in site.marked().values()) == 2,
+        "the runner's commands end",
+        10,
+    )
     (runner,) = site.resource_runners()
     site.kill_resource_runners()
     until(lambda: runner not in site.marked(), "the machine's runner has ended")

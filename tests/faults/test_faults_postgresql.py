@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from fault_pipeline import Runs, check_ends, make_pipeline, repeated, seeds
 from fault_proxy import Proxy
-from fault_site import MASTER_KEY, SECONDS, SETTINGS, Site, until
+from fault_site import MASTER_KEY, SECONDS, SETTINGS, Site, by_hand, until
 from postgresql import SETTINGS as OF_POSTGRESQL
 from postgresql import Running, restartable_postgresql
 from test_faults_clock import check_intervals, every_second, starts
@@ -43,6 +43,7 @@ def two_servers(site: Site, store: str) -> None:
     site.server("other", "--store", store, data=other)
 
 
+@by_hand
 @pytest.mark.timeout(max(120, 3 * SECONDS))
 def test_a_restart_of_postgresql_in_the_middle_of_a_run_costs_nothing(
     new_site: Callable[..., Site], database: Running
@@ -68,6 +69,7 @@ def test_a_restart_of_postgresql_in_the_middle_of_a_run_costs_nothing(
         site.end()
 
 
+@by_hand
 def test_a_database_that_is_cut_off_for_a_while_costs_nothing(
     new_site: Callable[..., Site], postgresql_url: str
 ) -> None:

@@ -204,3 +204,14 @@ def test_the_tail_is_of_the_error_output_if_there_is_any(logs: AttemptLogs) -> N
     logs.stderr.write_text("x" * 5000 + "err")
     assert logs.tail().endswith("err")
     assert len(logs.tail()) <= 2000
+
+
+def test_what_finds_no_room_on_the_disk_is_written_later(logs: AttemptLogs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: AttemptLogs, name: str) -> Any:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AttemptLogs, "open", full)
+        logs.write("first")
+    logs.write("second")
+    assert [line.split()[-1] for line in (logs.folder / "Activity.log").read_text().splitlines()] == ["first", "second"]

@@ -22,7 +22,7 @@ ATTEMPTED = {(W, Q), (Q, R), (R, Q), (Q, Q), *((a, b) for a in (W, Q, R) for b i
 ATTEMPTED |= {(R, "FAILED"), (Q, "FAILED"), (W, "CASCADE_FAILED")}
 AGAIN = {(a, W) for a in FINAL} | {(a, "FINISHED") for a in BAD}
 LEGAL = {
-    "Activity": ATTEMPTED | AGAIN,
+    "Activity": ATTEMPTED | AGAIN | {(Q, W)},
     "Precondition": ATTEMPTED | AGAIN,
     "DataNode": {(W, "FINISHED"), (W, "CANCELED"), (W, "CASCADE_FAILED"), (W, "FAILED")} | AGAIN,
     "Resource": AGAIN
@@ -187,8 +187,10 @@ class Laws:
             self.tries[key] += 1
             _, part = self.part(row)
             assert self.tries[key] <= part.retries + 1, f"{self.tries[key]} tries: {identity} {part.retries=}"
-        if verb == "queue" or (verb == "finish" and row["family"] == "DataNode"):
-            self._may_start(row)
+        if verb == "wait again":
+            self.tries[key] -= 1  # it was not begun
+        if verb in ("queue", "take") or (verb == "finish" and row["family"] == "DataNode"):
+            self._may_start(row, is_taken=verb == "take")
 
     def _ended(self, status: str, key: tuple[str, str], row: Row) -> None:
         _, part = self.part(row)
@@ -217,13 +219,16 @@ class Laws:
             if found is not None:
                 assert found["health"] in possible, f"{component} is {found['health']}, not {possible}"
 
-    def _may_start(self, row: Row) -> None:
+    def _may_start(self, row: Row, *, is_taken: bool) -> None:
+        """What has a task may be handed out by the key of a resource's runner only, which has none while it is lost."""
         model, part = self.part(row)
         for kind, (name, node, start) in model.waits(
             part.id, row["node"], row["scheduled_start"], row["scheduled_end"]
         ):
             key = (row["pipeline_id"], name, node, start)
             producer = self.state.at.get(key)
+            if is_taken and kind == "resource":
+                continue
             if producer is None:
                 assert key in self.gone or self._is_left_out(key), f"{row['instance_id']} started before {key} was made"
                 continue

@@ -1,7 +1,8 @@
-"""A year of an hourly schedule, with every moment of it, in seconds."""
+"""Weeks of an hourly schedule, with every moment of them; the whole year with PENSTOCK_SIMULATION_SECONDS."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from penstock.engine import attempts
 from penstock.store.database import Store
 from penstock.store.rows import Attempt, read
 
-HOURS = 366 * 24  # of 2024
+HOURS = 366 * 24 if os.environ.get("PENSTOCK_SIMULATION_SECONDS") else 8 * 7 * 24  # from the first of 2024
 
 
 def do_next_task(story: Story, pipe: Pipe) -> str | None:
@@ -24,13 +25,12 @@ def do_next_task(story: Story, pipe: Pipe) -> str | None:
         return None
     with story.engine.turn(pipe.id) as turn:
         taken = attempts.take(turn, read(Attempt, row), "host-1")
-    assert taken is not None
-    with story.engine.turn(pipe.id) as turn:
+        assert taken is not None
         attempts.finished(turn, taken[0])
     return taken[0].instance_id
 
 
-def test_a_year_of_an_hourly_schedule_ends_as_it_should(sqlite_store: Store, tmp_path: Path) -> None:
+def test_every_hour_of_a_schedule_ends_as_it_should(sqlite_store: Store, tmp_path: Path) -> None:
     story = Story(sqlite_store, tmp_path)
     objects = (activity("A", output=ref("D")), data_node("D"), activity("B", input=ref("D")))
     pipe = story.pipeline(scheduled(schedule("Daily", "1 hour", occurrences=str(HOURS)), *objects))
@@ -49,4 +49,4 @@ def test_a_year_of_an_hourly_schedule_ends_as_it_should(sqlite_store: Store, tmp
     assert all(i.ended_at == i.scheduled_start and i.attempt_count == (i.component != "D") for i in instances)
     hours = sorted({i.instance_id[3:] for i in instances})
     assert order == [f"{hour} @{name}_{hour}" for hour in hours for name in ("A", "B")]
-    assert hours[-1] == "2024-12-31T23:00:00"
+    assert len(hours) == HOURS

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from penstock.api import activation, definitions, objects, own, pipelines, tasks
+from penstock.api import activation, definitions, objects, pipelines, progress, tasks
 from penstock.api.call import Call
 from penstock.api.seen_runners import SeenRunners
 from penstock.clock import from_ms, to_ms
@@ -194,12 +194,12 @@ class Pipe:
 
     def why(self, instance_id: str) -> list[str]:
         request = {"pipelineId": self.id, "objectId": instance_id}
-        reasons: list[str] = own.explain_waiting(self.story.call(), request)["reasons"]
+        reasons: list[str] = progress.explain_waiting(self.story.call(), request)["reasons"]
         return reasons
 
     def alarms_to_deliver(self, instance_id: str) -> list[str]:
         request = {"pipelineId": self.id, "objectId": instance_id}
-        said: list[str] = own.explain_waiting(self.story.call(), request)["alarms"]
+        said: list[str] = progress.explain_waiting(self.story.call(), request)["alarms"]
         return said
 
     def fields(self, object_id: str) -> dict[str, list[str]]:

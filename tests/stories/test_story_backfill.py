@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from story import Pipe, Story, activity, data_node, day, exists, on_demand, ref, resource, schedule, scheduled
 
-from penstock.api import backfill, own, tasks
+from penstock.api import backfill, progress, tasks
 from penstock.definition.period import parse_date_time
 from penstock.wire.errors import ServiceError
 
@@ -177,7 +177,7 @@ def test_a_backfill_that_is_stopped_begins_nothing_more(new_story: NewStory) -> 
     ask(pipe, "2024-01-01", "2024-01-09")
     story.end(story.take())
     request = {"pipelineId": pipe.id}
-    assert own.describe_progress(story.call(), request)["backfills"] == [
+    assert progress.describe_progress(story.call(), request)["backfills"] == [
         {"component": "A", "nextStart": parse_date_time("2024-01-04"), "endTime": parse_date_time("2024-01-09")}
     ]
     (stopped,) = backfill.stop_backfills(story.call(), request)["backfills"]

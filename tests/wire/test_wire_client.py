@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
@@ -138,6 +138,49 @@ def test_an_error_answer_is_raised_with_its_code_text_and_status(service: Servic
         "It broke.",
         500,
     )
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_server_whose_clock_differs_much_is_asked_again_with_its_own_time(
+    service: Service, client: Client, hours: int
+):
+    theirs = NOW + timedelta(hours=hours)
+
+    def behave(handler: Handler) -> None:
+        path, headers, body = service.seen[-1]
+        try:
+            verify(
+                "POST",
+                path,
+                "",
+                headers,
+                body,
+                parse_authorization(headers),
+                "a secret",
+                theirs,
+                service="datapipeline",
+            )
+        except ServiceError as error:
+            handler.answer(error.status, encode_error(error.code, error.message))
+        else:
+            handler.answer(200, b"{}")
+
+    service.behave = behave
+    client.call("ListPipelines")
+    assert len(service.seen) == 2
+    client.call("ListPipelines")
+    assert len(service.seen) == 3  # the difference is known by now
+    theirs -= timedelta(hours=3 * hours)
+    client.call("ListPipelines")
+    assert len(service.seen) == 5
+
+
+def test_a_wrong_secret_is_no_matter_of_time(service: Service, client: Client):
+    body = encode_error("InvalidSignatureException", "The request signature we calculated does not match.")
+    service.behave = lambda handler: handler.answer(400, body)
+    with pytest.raises(ServiceError, match="does not match"):
+        client.call("ListPipelines")
+    assert len(service.seen) == 1
 
 
 def test_an_answer_of_some_other_server_is_told_from_the_services(service: Service, client: Client):

@@ -65,7 +65,7 @@ def given_values(call: Call, turn: Turn, pipeline: Pipeline, definition: Definit
         elif identity in known:
             chosen[identity] = known[identity]
         elif identity not in definition.parameters or not definition.parameters[identity].attributes.get("default"):
-            raise invalid(f"The value of '{identity}' is '{MASK}', but no value is stored for it.")
+            raise invalid(f"The value of '{identity}' is '{MASK}', but no value is stored for it; give the value.")
     return chosen
 
 

@@ -6,30 +6,28 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from importlib.resources import files
 from time import perf_counter
-from types import ModuleType
 from typing import Any
 
-from penstock.api import activation, alarms, backfill, definitions, keys, logs, objects, own, pipelines, runners, tasks
-from penstock.api import versions as definition_versions
+from penstock.api import tasks
 from penstock.api.call import Answer, Call, Request
 from penstock.api.metrics import Requests
+from penstock.api.operations import Function, operations
 from penstock.api.roles import check_operation
 from penstock.api.seen_runners import SeenRunners
+from penstock.api.waiters import Waiters
 from penstock.data.log_files import LogFiles
 from penstock.engine.engine import Engine
 from penstock.store.rows import AccessKey, read
 from penstock.wire.errors import ServiceError
 from penstock.wire.json_protocol import decode_input, encode_error, encode_output
-from penstock.wire.model import ServiceModel, concealing, load_botocore_model, load_model
+from penstock.wire.model import ServiceModel
 from penstock.wire.sigv4 import parse_authorization, unknown_access_key, verify
 
 LOG = logging.getLogger(__name__)
@@ -41,35 +39,11 @@ SECRETS_KEPT = 1000  # of access keys, in clear: revealing one costs more than t
 KEY_SECONDS = 1.0  # how late a server on PostgreSQL may hear that a key was revoked
 LONGEST_POLL = 50.0  # seconds: boto3 gives up reading after 60
 LOOK_AGAIN = 5.0  # seconds: another process on the same store may have made a task
-MODULES: tuple[ModuleType, ...] = (
-    *(pipelines, definitions, activation, objects, tasks),
-    *(own, keys, logs, runners, alarms, backfill, definition_versions),
-)
 UNAVAILABLE = "The service's store cannot be used now. Try again; the server's log says why."
-MAY_BE_SECRET = ("fieldStringValue", "attributeValueString", "longString")  # shapes whose values no error shows
-_WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Function = Callable[[Call, Request], Answer | None]
-
-
-def operations() -> Mapping[str, tuple[ServiceModel, Mapping[str, Function]]]:
-    """Both service models by target prefix, each operation with the function of its name in this room."""
-    found: dict[str, tuple[ServiceModel, Mapping[str, Function]]] = {}
-    for model in (concealing(load_botocore_model("datapipeline"), MAY_BE_SECRET), penstock_model()):
-        functions: dict[str, Function] = {}
-        for operation in model.operations:
-            name = _WORD.sub("_", operation).lower()
-            functions[operation] = next(getattr(module, name) for module in MODULES if hasattr(module, name))
-        found[model.target_prefix] = (model, functions)
-    return found
-
-
-def penstock_model() -> ServiceModel:
-    """The model of our own operations."""
-    return load_model(files("penstock") / "models" / "penstock" / "2026-11-20" / "service-2.json")
 
 
 @dataclass(frozen=True)
@@ -81,51 +55,6 @@ class Accepted:
     function: Function
     call: Call
     request: Request
-
-
-@dataclass
-class Waiters:
-    """Long polls that wait for a task, by worker group; each new task wakes one of them at once."""
-
-    _waiting: dict[str, list[asyncio.Event]] = field(default_factory=dict)
-
-    def add(self, group: str) -> asyncio.Event:
-        """Wait for a task of the group."""
-        event = asyncio.Event()
-        self._waiting.setdefault(group, []).append(event)
-        return event
-
-    def remove(self, group: str, event: asyncio.Event) -> None:
-        """Wait no more; a wake-up that came meanwhile goes to the next one."""
-        waiting = self._waiting.get(group, [])
-        if event in waiting:
-            waiting.remove(event)
-        if not waiting:
-            self._waiting.pop(group, None)
-        elif event.is_set():
-            self.wake({group})
-
-    def wake(self, groups: set[str]) -> None:
-        """Wake one waiter of each group; one that gets a task wakes the next, since there may be more tasks."""
-        for group in groups:
-            for event in self._waiting.get(group, []):
-                if not event.is_set():
-                    event.set()
-                    break
-
-    def counts(self) -> dict[str, int]:
-        """How many wait for each group; from any thread."""
-        return {group: len(events) for group, events in list(self._waiting.items())}
-
-    def is_anybody_there(self) -> bool:
-        """Whether any poll waits."""
-        return bool(self._waiting)
-
-    def wake_all(self) -> None:
-        """Wake every waiter."""
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
 
 
 class Application:

@@ -74,13 +74,13 @@ def _checked(call: Call, turn: Turn, pipeline: Pipeline, definition: Definition)
     sealed = _sealed(call, definition, earlier[0] if earlier else None)
     clear = call.engine.secrets.reveal_definition(sealed)
     verdict = validate(clear, call.engine.catalogue, complete=False)
-    more = (*_edits(call, turn, pipeline, verdict.resolved), *_backfills(call, turn, pipeline, verdict.resolved))
+    more = (*_edits(turn, pipeline, verdict.resolved), *_backfills(call, turn, pipeline, verdict.resolved))
     verdict = replace(verdict, problems=(*verdict.problems, *more))
     is_new = earlier is None or earlier[1] != bool(verdict.errors) or not _is_same(call, clear, earlier[0])
     return _Checked(_basis(turn, pipeline), sealed, verdict, is_new)
 
 
-def _edits(call: Call, turn: Turn, pipeline: Pipeline, edited: Resolved) -> Iterator[Problem]:
+def _edits(turn: Turn, pipeline: Pipeline, edited: Resolved) -> Iterator[Problem]:
     """What is changed that may not be changed any more; nothing before the first activation."""
     version = active_version(turn, pipeline)
     active = stored_definition(turn, pipeline.pipeline_id, version) if version else None
@@ -151,7 +151,7 @@ def _check_masks(what: str, values: Sequence[FieldValue], stored: Sequence[Field
     if MASK in values and len(values) > 1:
         raise invalid(f"{what} has '{MASK}' among other values; give all of them, or '{MASK}' alone to keep them all.")
     if MASK in values and not stored:
-        raise invalid(f"{what} is '{MASK}', but no value is stored for it.")
+        raise invalid(f"{what} is '{MASK}', but no value is stored for it; give the value.")
 
 
 def _is_same(call: Call, clear: Definition, stored: Definition) -> bool:
@@ -229,6 +229,11 @@ def get_pipeline_definition(call: Call, request: Request) -> Answer:
         stored = stored_definition(turn, pipeline.pipeline_id, version)
         if stored is None:
             if wanted.isdecimal():
-                raise invalid(f"There is no version {wanted}; the latest is {pipeline.latest_version}.")
+                latest = pipeline.latest_version
+                raise invalid(
+                    f"There is no version {wanted}; the latest is {latest}."
+                    if latest
+                    else f"There is no version {wanted}: no definition was put. PutPipelineDefinition makes version 1."
+                )
             return {"pipelineObjects": []}  # recorded: no word of parameters
     return definition_to_api(masked(stored[0]))

@@ -14,7 +14,7 @@ def create_key(call: Call, request: Request) -> Answer:
     """Make an access key, or take one that scripts already use (its secret is not shown again)."""
     group = request.get("workerGroup")
     if group is not None and (group == SYSTEM_GROUP or resource_of_group(group) is not None):
-        raise invalid(f"The worker group '{group}' is the service's own.")
+        raise invalid(f"The worker group '{group}' is the service's own; give another.")
     if group is not None and request["role"] != "runner":
         raise invalid("A worker group limits a key of the role runner; leave it out for other roles.")
     access_key, secret = request.get("accessKeyId"), request.get("secretAccessKey")
@@ -36,7 +36,7 @@ def create_key(call: Call, request: Request) -> Answer:
             worker_group=group,
         )
         if not made:
-            raise invalid(f"There is a key {access_key} already.")
+            raise invalid(f"There is a key {access_key} already; give another, or none to have one made.")
     return {"accessKeyId": access_key, **({} if is_given else {"secretAccessKey": secret})}
 
 
@@ -65,7 +65,7 @@ def revoke_key(call: Call, request: Request) -> Answer:
     with call.engine.turn() as turn:
         row = turn.tx.one("key_by_id", access_key=request["accessKeyId"])
         if row is None or row["role"] == SYSTEM or row["owner"] != call.key.owner:
-            raise invalid(f"There is no key {request['accessKeyId']}.")
+            raise invalid(f"There is no key {request['accessKeyId']}; `penstock keys list` shows all.")
         if row["revoked_at"] is None:
             turn.tx.execute("revoke_key", access_key=request["accessKeyId"], now=turn.now)
     return {}

@@ -68,8 +68,10 @@ def check_operation(key: AccessKey, operation: str) -> None:
     if key.role in allowed:
         return
     people = [role for role in allowed if role != SYSTEM]
+    others, last = people[:-1], people[-1]
+    may = f"{', '.join(others)} and {last}" if others else last
     raise ServiceError(
         "AccessDeniedException",
-        f"The key {key.access_key} has the role {key.role}, which may not {operation}; {' and '.join(people)} may."
+        f"The key {key.access_key} has the role {key.role}, which may not {operation}; {may} may."
         f" Sign with such a key: an admin makes one with `penstock keys create --role {people[0]}`.",
     )

@@ -7,6 +7,8 @@ from penstock.api.seen_runners import KEPT
 from penstock.clock import from_ms
 from penstock.store.rows import Attempt, read_all
 
+_TASK = {"pipelineId": "pipeline_id", "attemptId": "attempt_id", "workerGroup": "worker_group"}
+
 
 def list_runners(call: Call, request: Request) -> Answer:
     """The task runners that polled or reported within the last day, the last seen first, with the tasks they hold.
@@ -32,6 +34,3 @@ def list_runners(call: Call, request: Request) -> Answer:
         runner["lastSeenTime"] = max(runner["lastSeenTime"], from_ms(row["last_seen_at"]))
         runner["tasks"] += tasks.get((row["hostname"], row["worker_group"]), [])
     return {"runners": sorted(found.values(), key=lambda runner: runner["lastSeenTime"], reverse=True)}
-
-
-_TASK = {"pipelineId": "pipeline_id", "attemptId": "attempt_id", "workerGroup": "worker_group"}

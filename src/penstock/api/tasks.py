@@ -290,7 +290,7 @@ def _end(turn: Turn, attempt: Attempt, request: Request) -> None:
     elif status == "FALSE":
         instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
         if instance is None or instance.family != "Precondition":
-            raise invalid("Only a precondition's task can be FALSE.")
+            raise invalid("Only a precondition's task can be FALSE; end others with FINISHED or FAILED.")
         attempts.is_false(turn, attempt)
     else:
         failure = attempts.Failure(

@@ -18,13 +18,13 @@ from penstock.cli.composition import (
     ServiceOptions,
     StartService,
 )
-from penstock.cli.maintenance_commands import make_backup, make_restore, make_rotate_master
+from penstock.cli.key_commands import make_keys
+from penstock.cli.maintenance_commands import make_backup, make_restore
 from penstock.cli.operate_commands import COMMANDS
 from penstock.cli.options import (
     PATH,
     config_option,
     data_dir_option,
-    endpoint_option,
     json_option,
     parameter_option,
     store_option,
@@ -53,8 +53,7 @@ def make_commands(
     penstock.add_command(_run(start_service))
     penstock.add_command(_server(start_service))
     penstock.add_command(_runner(make_task_runner))
-    _keys.add_command(make_rotate_master(maintenance))
-    penstock.add_command(_keys)
+    penstock.add_command(make_keys(maintenance))
     penstock.add_command(completion)
     for command in (*COMMANDS, make_backup(maintenance), make_restore(maintenance)):
         penstock.add_command(command)
@@ -245,74 +244,3 @@ def _runner(make_task_runner: MakeTaskRunner) -> click.Command:
         work(options, make_task_runner)
 
     return runner
-
-
-@click.group("keys", short_help="Create, add, list and revoke access keys.")
-def _keys() -> None:
-    """Access keys, which sign every request: create, add, list and revoke them."""
-
-
-name_option = click.option("--name", default="", help="Whose key it is.")
-role_option = click.option(
-    "--role",
-    type=click.Choice(["admin", "operator", "viewer", "runner"]),
-    default="admin",
-    help="admin (the default); operator: all but keys and polling; viewer: reads; runner: polls and reports.",
-)
-only_group_option = click.option(
-    "--worker-group", metavar="NAME", help="The only worker group that a runner's key may work for."
-)
-
-
-@_keys.command("create")
-@name_option
-@role_option
-@only_group_option
-@endpoint_option
-@data_dir_option
-def _create(name: str, role: str, worker_group: str | None, endpoint: str | None, data_dir: Path | None) -> None:
-    """Make a key and print it; its secret is not shown again."""
-    from penstock.cli import keys
-
-    keys.create(endpoint, choose_data_dir(data_dir), name, role, worker_group)
-
-
-@_keys.command("add")
-@click.argument("access_key")
-@name_option
-@role_option
-@only_group_option
-@endpoint_option
-@data_dir_option
-def _add(
-    access_key: str, name: str, role: str, worker_group: str | None, endpoint: str | None, data_dir: Path | None
-) -> None:
-    """Take a key that scripts already use; its secret is read from standard input."""
-    from penstock.cli import keys
-
-    secret = sys.stdin.readline().strip()
-    if not secret:
-        fail("The secret is empty; give it on standard input.")
-    keys.add(endpoint, choose_data_dir(data_dir), access_key, secret, name, role, worker_group)
-
-
-@_keys.command("list")
-@json_option
-@endpoint_option
-@data_dir_option
-def _list(as_json: bool, endpoint: str | None, data_dir: Path | None) -> None:
-    """Print all keys, without their secrets."""
-    from penstock.cli import keys
-
-    keys.show(endpoint, choose_data_dir(data_dir), as_json)
-
-
-@_keys.command("revoke")
-@click.argument("access_key")
-@endpoint_option
-@data_dir_option
-def _revoke(access_key: str, endpoint: str | None, data_dir: Path | None) -> None:
-    """Make a key worthless."""
-    from penstock.cli import keys
-
-    keys.revoke(endpoint, choose_data_dir(data_dir), access_key)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import configparser
 import os
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from penstock.wire.client import Client
-from penstock.wire.model import ServiceModel, load_botocore_model, load_model
+from penstock.wire.model import ServiceModel, load_botocore_model, load_penstock_model
 from penstock.wire.sigv4 import Credentials
 from penstock.wire.tls import CA_BUNDLE
 
@@ -61,6 +59,11 @@ def read_credentials(path: Path) -> Credentials | None:
     return Credentials(*found) if all(found) else None
 
 
+def credentials_text(access_key: str, secret: str) -> str:
+    """A credentials file with one key, which is all that boto3 and aws-cli need: they do nothing without a region."""
+    return f"[default]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret}\nregion = us-east-1\n"
+
+
 def data_pipeline_client(endpoint: str, credentials: Credentials, certificate: bytes | None = None) -> Client:
     """A client of the 19 operations; with a certificate (DER) it trusts the server that has that one, and no other."""
     return _client(endpoint, credentials, load_botocore_model("datapipeline"), certificate)
@@ -68,12 +71,7 @@ def data_pipeline_client(endpoint: str, credentials: Credentials, certificate: b
 
 def penstock_client(endpoint: str, credentials: Credentials, certificate: bytes | None = None) -> Client:
     """A client of our own operations, for the server that has the certificate, if one is given."""
-    return _client(endpoint, credentials, _penstock_model(), certificate)
-
-
-@cache
-def _penstock_model() -> ServiceModel:
-    return load_model(files("penstock") / "models" / "penstock" / "2026-11-20" / "service-2.json")
+    return _client(endpoint, credentials, load_penstock_model(), certificate)
 
 
 def _client(endpoint: str, credentials: Credentials, model: ServiceModel, certificate: bytes | None = None) -> Client:

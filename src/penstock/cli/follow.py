@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +19,7 @@ from penstock.wire.client import Client
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
 MOST_NAMED = 5
+PAGE = 100
 ASKED = ("s3Key", "s3Prefix", "command", "scriptUri")
 PLACES = ("filePath", "directoryPath", "table")
 FINAL = ("FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT", "SKIPPED")
@@ -167,20 +168,26 @@ def flat(obj: dict[str, Any]) -> dict[str, str]:
     return found
 
 
-def instances(client: Client, pipeline_id: str, *, evaluate: bool = False) -> list[dict[str, str]]:
-    """All instances of a pipeline as flat mappings."""
+def instances(
+    client: Client, pipeline_id: str, *, statuses: Sequence[str] = (), evaluate: bool = False
+) -> list[dict[str, str]]:
+    """The instances of a pipeline as flat mappings: all, or those of some statuses."""
     found: list[dict[str, str]] = []
-    marker: dict[str, Any] = {}
+    asked: dict[str, Any] = {"pipelineId": pipeline_id, "sphere": "INSTANCE", "limit": PAGE}
+    if statuses:
+        selector = {"fieldName": "@status", "operator": {"type": "EQ", "values": list(statuses)}}
+        asked["query"] = {"selectors": [selector]}
     while True:
-        page = client.call("QueryObjects", pipelineId=pipeline_id, sphere="INSTANCE", limit=100, **marker)
+        page = client.call("QueryObjects", **asked)
         if page["ids"]:
             described = client.call(
                 "DescribeObjects", pipelineId=pipeline_id, objectIds=page["ids"], evaluateExpressions=evaluate
             )
             found.extend(flat(obj) for obj in described["pipelineObjects"])
         if not page.get("hasMoreResults"):
-            return found
-        marker = {"marker": page["marker"]}
+            # One that has moved on between the two questions is not what was asked for.
+            return [fields for fields in found if not statuses or fields["@status"] in statuses]
+        asked["marker"] = page["marker"]
 
 
 _console: Any = None

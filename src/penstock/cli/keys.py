@@ -7,31 +7,24 @@ from typing import Any
 
 import click
 
-from penstock.cli.credentials import NoCredentials, find_credentials, penstock_client
-from penstock.cli.output import fail, moment, print_json, table
-from penstock.cli.runner import choose_endpoint
-from penstock.wire.client import ConnectionFailed
-from penstock.wire.errors import ServiceError
+from penstock.cli.connection import connected
+from penstock.cli.credentials import credentials_text
+from penstock.cli.output import moment, print_json, table
 
 
 def _call(endpoint: str | None, data_dir: Path, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    try:
-        client = penstock_client(choose_endpoint(endpoint), find_credentials(data_dir))
-        return client.call(operation, **parameters)
-    except (NoCredentials, ConnectionFailed) as error:
-        fail(str(error))
-    except ServiceError as error:
-        fail(error.message)
-    except ValueError as error:  # the endpoint is not a URL
-        fail(f"{error}.")
+    with connected(endpoint, data_dir) as service:
+        return service.own.call(operation, **parameters)
 
 
-def create(endpoint: str | None, data_dir: Path, name: str, role: str, worker_group: str | None) -> None:
-    """Make a key and print it in the form of a credentials file."""
+def create(endpoint: str | None, data_dir: Path, name: str, role: str, worker_group: str | None, as_json: bool) -> None:
+    """Make a key and print it in the form of a credentials file, or as JSON."""
     parameters = {"name": name, "role": role} | ({"workerGroup": worker_group} if worker_group else {})
     answer = _call(endpoint, data_dir, "CreateKey", parameters)
-    click.echo(f"[default]\naws_access_key_id = {answer['accessKeyId']}")
-    click.echo(f"aws_secret_access_key = {answer['secretAccessKey']}")
+    if as_json:
+        print_json({name: answer[name] for name in ("accessKeyId", "secretAccessKey")})
+    else:
+        click.echo(credentials_text(answer["accessKeyId"], answer["secretAccessKey"]), nl=False)
 
 
 def add(

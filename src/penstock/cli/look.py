@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
 from penstock.cli.connection import (
-    Named,
     Service,
     all_pipelines,
     check_instances,
@@ -16,14 +14,13 @@ from penstock.cli.connection import (
     find_pipeline,
     pipeline_fields,
 )
-from penstock.cli.follow import FINAL, flat
+from penstock.cli.follow import FINAL, instances
 from penstock.cli.output import counted, fail, moment, print_json, table
 from penstock.cli.result import ALWAYS_SHOWN, SHOWN, UNSUCCESSFUL
 from penstock.definition.api_form import values_to_api
 from penstock.definition.model import Values
 
 LONGEST_REASON = 100
-PAGE = 100
 
 
 def show_pipelines(service: Service, as_json: bool) -> None:
@@ -85,7 +82,7 @@ def show_runs(service: Service, wanted: str, statuses: Sequence[str], only_faile
     """The instances of a pipeline, all or those of some statuses."""
     pipeline = find_pipeline(service, wanted)
     chosen = list(dict.fromkeys([*statuses, *(UNSUCCESSFUL if only_failed else ())]))
-    found = _instances(service, pipeline, chosen)
+    found = instances(service.client, pipeline.pipeline_id, statuses=chosen)
     if as_json:
         shown = [
             {key: fields.get(key) for key in ALWAYS_SHOWN} | {key: fields[key] for key in SHOWN if key in fields}
@@ -105,23 +102,6 @@ def show_runs(service: Service, wanted: str, statuses: Sequence[str], only_faile
         headings.append("reason")
         rows = [[*row, reason] for row, reason in zip(rows, reasons, strict=True)]
     click.echo(table(headings, rows))
-
-
-def _instances(service: Service, pipeline: Named, statuses: list[str]) -> list[dict[str, str]]:
-    asked: dict[str, Any] = {"pipelineId": pipeline.pipeline_id, "sphere": "INSTANCE", "limit": PAGE}
-    if statuses:
-        selector = {"fieldName": "@status", "operator": {"type": "EQ", "values": statuses}}
-        asked["query"] = {"selectors": [selector]}
-    found: list[dict[str, str]] = []
-    while True:
-        page = service.client.call("QueryObjects", **asked)
-        if page["ids"]:
-            answer = service.client.call("DescribeObjects", pipelineId=pipeline.pipeline_id, objectIds=page["ids"])
-            found.extend(flat(obj) for obj in answer["pipelineObjects"])
-        if not page.get("hasMoreResults"):
-            # One that has moved on between the two questions is not what was asked for.
-            return [fields for fields in found if not statuses or fields["@status"] in statuses]
-        asked["marker"] = page["marker"]
 
 
 def _reason(fields: dict[str, str]) -> str:

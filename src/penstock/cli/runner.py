@@ -15,12 +15,13 @@ from penstock.cli.interrupt import Interrupted, Interruption
 from penstock.cli.output import fail
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:4780"
-ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_DATA_PIPELINE"
+ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_DATA_PIPELINE", "AWS_ENDPOINT_URL")
 
 
 def choose_endpoint(given: str | None) -> str:
-    """`--endpoint`, else what the variable of boto3 and aws-cli says, else port 4780 of this machine."""
-    return given or os.environ.get(ENDPOINT_VARIABLE) or DEFAULT_ENDPOINT
+    """`--endpoint`, else what the variables of boto3 and aws-cli say, else port 4780 of this machine."""
+    said = (os.environ.get(variable) for variable in ENDPOINT_VARIABLES)
+    return given or next(filter(None, said), DEFAULT_ENDPOINT)
 
 
 def _stop_with_host(stop: Callable[[], None]) -> None:

@@ -36,7 +36,10 @@ class Problem:
     @property
     def text(self) -> str:
         """The message with its remedy, as the API's validation errors carry it."""
-        return f"{self.message} {self.remedy}".rstrip()
+        if not self.remedy:
+            return self.message.rstrip()
+        stop = "" if self.message.endswith((".", "?", "!", ":", ";")) else "."  # AWS's own texts have none
+        return f"{self.message}{stop} {self.remedy}"
 
 
 class DefinitionRefused(Exception):

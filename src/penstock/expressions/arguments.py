@@ -23,10 +23,9 @@ _INT_TEXT = re.compile(r"[+-]?[0-9]{1,19}")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of argument: its name in a signature, what to write for it, and its converter."""
+    """A kind of argument: its name in a signature, and its converter."""
 
     word: str
-    advice: str
     convert: Callable[[Value], object]
 
 
@@ -129,11 +128,11 @@ def _city(zone: str) -> str:
 
 
 KINDS: dict[object, Kind] = {
-    datetime: Kind("DateTime", _DATETIME_ADVICE, _to_datetime),
-    int: Kind("int", _INT_ADVICE, _to_int),
-    Pattern: Kind("String", _PATTERN_ADVICE, _to_pattern),
-    Period: Kind("Period", _PERIOD_ADVICE, _to_period),
-    tzinfo: Kind("String", _ZONE_ADVICE, _to_zone),
+    datetime: Kind("DateTime", _to_datetime),
+    int: Kind("int", _to_int),
+    Pattern: Kind("String", _to_pattern),
+    Period: Kind("Period", _to_period),
+    tzinfo: Kind("String", _to_zone),
 }
 """The kind of each type that a function may name in its signature."""
 

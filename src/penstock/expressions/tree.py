@@ -79,11 +79,6 @@ class Template:
     parts: tuple[str | Expression, ...]
     text: str = field(default="", compare=False, repr=False)
 
-    @property
-    def is_constant(self) -> bool:
-        """Whether there is no expression in it."""
-        return not any(isinstance(part, Expression) for part in self.parts)
-
 
 def names(template: Template) -> list[tuple[str, ...]]:
     """Every path that a template reads, such as `("node", "@scheduledStartTime")`, in order of first use."""

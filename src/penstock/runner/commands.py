@@ -114,6 +114,8 @@ def execute(
     has left in the background goes on, but nobody waits for it.
     """
     try:
+        if guard is not None:
+            guard.make_ready()
         process = subprocess.Popen(
             list(arguments),
             cwd=folder,

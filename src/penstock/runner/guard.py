@@ -32,6 +32,12 @@ class Guard:
         self._groups: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
 
+    def make_ready(self) -> None:
+        """Start the process, if there is none: a command that begins must be known at once. Raises OSError."""
+        with self._lock:
+            if self._process is None:
+                self._start()
+
     def begins(self, group: int) -> None:
         """A process group that must not outlive this process."""
         with self._lock:

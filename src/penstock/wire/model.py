@@ -12,6 +12,7 @@ import importlib.util
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -142,6 +143,12 @@ def load_botocore_model(service: str) -> ServiceModel:
             if (version / name).is_file():
                 return load_model(version / name)
     raise LookupError(f"The installed botocore has no service-2.json of {service!r}")
+
+
+@functools.cache
+def load_penstock_model() -> ServiceModel:
+    """The model of our own operations."""
+    return load_model(files("penstock") / "models" / "penstock" / "2026-11-20" / "service-2.json")
 
 
 def concealing(model: ServiceModel, shapes: Collection[str]) -> ServiceModel:

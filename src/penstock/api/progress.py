@@ -1,4 +1,4 @@
-"""The operations of the service model `penstock`: what the commands need beyond the 19."""
+"""Where a pipeline stands: intervals that come next, counts, events, and why an instance does not run."""
 
 from __future__ import annotations
 
