@@ -11,10 +11,6 @@ import pytest
 from fault_site import SECONDS, Site
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "by_hand: takes long; chosen with PENSTOCK_FAULTS_SECONDS=600")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave what takes long to whoever asks for it."""
     long = [item for item in items if item.get_closest_marker("by_hand") and not SECONDS]
