@@ -35,6 +35,7 @@ LARGEST_BODY = 24 * 1024 * 1024
 THREADS = 16
 QUICK = frozenset(("ListPipelines", "DescribePipelines", "DescribeObjects"))  # reads that cost less than a thread does
 QUICK_BODY = 16 * 1024
+CHECKS = frozenset(("PutPipelineDefinition", "ValidatePipelineDefinition"))  # processor time only: threads just quarrel
 SECRETS_KEPT = 1000  # of access keys, in clear: revealing one costs more than the rest of a request's check
 KEY_SECONDS = 1.0  # how late a server on PostgreSQL may hear that a key was revoked
 LONGEST_POLL = 50.0  # seconds: boto3 gives up reading after 60
@@ -73,6 +74,7 @@ class Application:
         self._keys: dict[str, tuple[AccessKey, float]] = {}
         self._looking: asyncio.Future[None] | None = None
         self._threads = ThreadPoolExecutor(THREADS, "api")
+        self._checks = ThreadPoolExecutor(1 if engine.store.reads_here else THREADS, "checks")
         engine.on_wake = self._wake
 
     async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -130,8 +132,9 @@ class Application:
             return None if answer is None else encode_output(accepted.model, accepted.operation, answer)
         if is_quick and operation in QUICK:
             return self._perform(scope, headers, body)
-        answered: bytes = await self._run(self._perform, scope, headers, body)
-        return answered
+        threads = self._checks if operation in CHECKS else self._threads
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(threads, self._perform, scope, headers, body)
 
     def _perform(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> bytes:
         accepted = self._accept(scope, headers, body)
