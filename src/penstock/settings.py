@@ -237,9 +237,9 @@ def _only(path: Path, prefix: str, table: Mapping[str, Any], known: set[str]) ->
 
 
 def make_data_dir(folder: Path) -> None:
-    """Make the data directory, and see that files can be made in it. Raises SettingsError."""
+    """Make the data directory, for its owner only, and see that files can be made in it. Raises SettingsError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = folder / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()

@@ -14,6 +14,7 @@ from penstock.cli.composition import ServiceNotStarted, ServiceOptions
 from penstock.cli.credentials import read_credentials
 from penstock.locks import HeldFile, hold
 from penstock.service import EmbeddedService
+from penstock.settings import make_data_dir
 from penstock.store.rows import Attempt, read_all
 
 Start = Callable[..., Api]
@@ -181,3 +182,8 @@ def test_killed_servers_leave_no_keys_behind(start: Start) -> None:
     service = start().service
     with service.engine.store.snapshot() as tx:
         assert [row["role"] for row in tx.all("keys")].count("system") == 1
+
+
+def test_a_new_data_directory_is_for_its_owner_only(tmp_path: Path) -> None:
+    make_data_dir(tmp_path / "far" / "data")
+    assert (tmp_path / "far" / "data").stat().st_mode & 0o777 == 0o700

@@ -74,7 +74,7 @@ def test_all_problems_are_printed_with_object_field_and_reason(shell: Shell) -> 
 
 
 def test_problems_are_json_if_asked_for(shell: Shell) -> None:
-    done = shell.run("validate", shell.write(BROKEN), "--format", "json")
+    done = shell.run("validate", shell.write(BROKEN), "--json")
     assert done.status == 2
     problems = done.json()["problems"]
     assert {problem["id"] for problem in problems if problem["level"] == "error"} == {"A", "B"}
@@ -82,7 +82,7 @@ def test_problems_are_json_if_asked_for(shell: Shell) -> None:
 
 
 def test_a_valid_definition_has_no_problems_in_json(shell: Shell) -> None:
-    done = shell.run("validate", EXAMPLES / "hello/pipeline.json", "--format", "json")
+    done = shell.run("validate", EXAMPLES / "hello/pipeline.json", "--json")
     assert done.status == 0
     assert [p for p in done.json()["problems"] if p["level"] == "error"] == []
 

@@ -74,17 +74,17 @@ def _init(template: str, directory: Path) -> None:
 @click.argument("definition", type=PATH)
 @parameter_option
 @values_option
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="How to print problems.")
-def _validate(definition: Path, parameters: tuple[str, ...], parameter_values: Path | None, output: str) -> None:
+@json_option
+def _validate(definition: Path, parameters: tuple[str, ...], parameter_values: Path | None, as_json: bool) -> None:
     """Print all problems of DEFINITION at once; the exit status is 2 if it has errors."""
     try:
         given = definition_file.given_values(parameters, parameter_values)
     except DefinitionRefused as error:
         fail(str(error), definition_file.REFUSED)
     read, verdict, problems = definition_file.read_and_validate(definition, given)
-    definition_file.print_problems(problems, output == "json", to_stderr=False)
+    definition_file.print_problems(problems, as_json, to_stderr=False)
     errors = [problem for problem in problems if not problem.is_warning]
-    if output == "text":
+    if not as_json:
         count = len(read.objects) if read is not None else 0
         state = f"has {len(errors)} error{'s' if len(errors) != 1 else ''}" if errors else f"is valid: {count} objects"
         click.echo(f"{definition} {state}.")

@@ -43,7 +43,7 @@ def parameter_problems(definition: Definition, given: Values, *, complete: bool)
                     parameter.id,
                     "values",
                     f"The parameter '{parameter.id}' has no value.",
-                    f'Give one with --parameter {parameter.id}=…, in "values", or as its default.',
+                    f'Give one in "values" (or parameterValues, or --parameter {parameter.id}=…), or as its default.',
                     is_warning=not complete,
                 )
             continue
