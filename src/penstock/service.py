@@ -31,8 +31,9 @@ from penstock.log_lines import about
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment
 from penstock.runner.guard import Guard
+from penstock.runner.pace import Pace
 from penstock.runner.place import Place
-from penstock.runner.runner import Pace, Runner
+from penstock.runner.runner import Runner
 from penstock.service_keys import UnusableKey, add_key, delete_system_keys, shared_key
 from penstock.settings import EngineSettings, Settings, SettingsError, load_settings, make_data_dir
 from penstock.store.database import StoreError, open_store

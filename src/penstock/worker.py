@@ -14,8 +14,9 @@ from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment, own_environment
 from penstock.runner.guard import Guard
 from penstock.runner.hosting import CERTIFICATE_VARIABLE
+from penstock.runner.pace import Pace
 from penstock.runner.place import NoStorage, Place, is_local
-from penstock.runner.runner import Pace, Runner
+from penstock.runner.runner import Runner
 from penstock.settings import SettingsError, choose_data_dir, load_settings, make_data_dir
 
 EMBEDDED_GIVES_UP = 30.0  # seconds: the server of a resource has gone, and so should its runner

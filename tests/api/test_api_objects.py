@@ -340,8 +340,8 @@ def test_every_sphere_can_be_asked(api: Api, group: str):
         ([{"fieldName": "f"}], "needs a fieldName and an operator"),
         ([{"operator": {"type": "EQ", "values": ["x"]}}], "needs a fieldName"),
         ([{"fieldName": "f", "operator": {"type": "EQ", "values": []}}], "takes at least one value"),
-        ([{"fieldName": "f", "operator": {"type": "BETWEEN", "values": ["x"]}}], "takes 2 value"),
-        ([{"fieldName": "f", "operator": {"type": "LE", "values": ["x", "y"]}}], "takes 1 value"),
+        ([{"fieldName": "f", "operator": {"type": "BETWEEN", "values": ["x"]}}], "takes two values"),
+        ([{"fieldName": "f", "operator": {"type": "LE", "values": ["x", "y"]}}], "takes one value"),
         ([{"fieldName": "f", "operator": {"type": "EQ", "values": ["x"]}}] * 11, "at most 10 selectors"),
     ],
 )

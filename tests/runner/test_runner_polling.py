@@ -22,8 +22,9 @@ from penstock.objects import load_catalogue
 from penstock.objects.families import Resource
 from penstock.objects.work import Work
 from penstock.runner.commands import clean_environment
+from penstock.runner.pace import Pace
 from penstock.runner.place import Place
-from penstock.runner.runner import Pace, Runner
+from penstock.runner.runner import Runner
 from penstock.runner.task import Task
 from penstock.wire.client import ConnectionFailed
 from penstock.wire.errors import ServiceError

@@ -30,7 +30,8 @@ def _check(selector: Request) -> None:
         raise invalid("A selector needs a fieldName and an operator with a type.")
     wanted = {"BETWEEN": 2, "LE": 1, "GE": 1}.get(kind)
     if (wanted is not None and len(values) != wanted) or not values:
-        raise invalid(f"The operator {kind} takes {wanted or 'at least one'} value; {len(values)} are given.")
+        number = {1: "one value", 2: "two values"}.get(wanted or 0, "at least one value")
+        raise invalid(f"The operator {kind} takes {number}; {len(values)} are given.")
     if len(values) > MOST_VALUES:
         raise invalid(f"The operator {kind} takes at most {MOST_VALUES:,} values; {len(values):,} are given.")
 

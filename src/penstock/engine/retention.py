@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from penstock.clock import to_ms
 from penstock.data.file_names import log_folder
-from penstock.engine.dependencies import all_of, producer_of
+from penstock.engine.dependencies import all_of, consumers, producer_of
 from penstock.engine.old_logs import delete_logs, delete_old_logs
 from penstock.engine.plan import Component, Plan
 from penstock.engine.turn import Turn
@@ -234,9 +234,9 @@ def may_go(
     if plan.is_on_demand:
         if _is_run_unfinished(turn, plan, states, instance):
             return False
-    elif any(_will_need(plan, other, states.get(other.id), instance) for other in plan.components.values()):
+    elif any(_will_need(other, states.get(other.id), instance) for other in plan.components.values()):
         return False
-    if any(not _is_served_and_over(turn, instance, *row) for row in _rows_that_name(turn, instance)):
+    if any(not _is_served_and_over(turn, instance, *row) for row in consumers(turn, instance)):
         return False
     return all(found.ended_at is not None for found in _preconditions(turn, instance))
 
@@ -253,7 +253,7 @@ def _is_run_unfinished(turn: Turn, plan: Plan, states: Mapping[str, ComponentSta
     return bool(active and active["n"]) or min(made, default=0) < instance.activation
 
 
-def _will_need(plan: Plan, other: Component, state: ComponentState | None, instance: Instance) -> bool:
+def _will_need(other: Component, state: ComponentState | None, instance: Instance) -> bool:
     """Whether an instance of another component that is still to be made will wait for this one.
 
     The next interval counts even where the schedule has ended: a later version may let it go on.
@@ -266,17 +266,6 @@ def _will_need(plan: Plan, other: Component, state: ComponentState | None, insta
         return False
     start = to_ms(upcoming[0])
     return instance.scheduled_end > start or instance.scheduled_start >= start
-
-
-def _rows_that_name(turn: Turn, instance: Instance) -> list[tuple[str, str]]:
-    rows = turn.tx.all(
-        "waiting_consumers",
-        pipeline_id=instance.pipeline_id,
-        producer=instance.component,
-        producer_node=instance.node,
-        producer_start=instance.scheduled_start,
-    )
-    return [(row["consumer"], row["kind"]) for row in rows]
 
 
 def _is_served_and_over(turn: Turn, instance: Instance, consumer: str, kind: str) -> bool:

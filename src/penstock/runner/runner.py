@@ -9,12 +9,12 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from penstock.definition.slots import Catalogue
 from penstock.objects.work import WorkStopped
-from penstock.runner.log_upload import LogUpload
+from penstock.runner.log_sender import LogSender
+from penstock.runner.pace import Pace
 from penstock.runner.place import Place
 from penstock.runner.task import Held, NotBegun, Task, failure
 from penstock.wire.client import Client, ConnectionFailed
@@ -23,26 +23,11 @@ from penstock.wire.errors import ServiceError
 LOG = logging.getLogger(__name__)
 NOT_KNOWN = ("UnknownOperationException", "AccessDeniedException", "InvalidSignatureException")  # what AWS may say
 REFUSED = ("UnrecognizedClientException", "AccessDeniedException", "InvalidSignatureException")
-THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 FIRST_REPORT = 1.0  # seconds
 RESOURCE_PREFIX = "resource:"
 LONGEST_UNCHECKED = 0.5  # seconds between two checks while `join` waits
 STOPPED = "The task runner was stopped."
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often a runner reports and sends logs, in seconds, and how long it bears a service that does not answer.
-
-    `answer` is for one call that is no poll, `give_up` for all of them.
-    """
-
-    report: float = 10.0
-    logs: float = 2.0
-    heartbeat: float = 900.0
-    answer: float = 20.0
-    give_up: float | None = None
 
 
 class Runner:
@@ -67,10 +52,7 @@ class Runner:
     ) -> None:
         # Two clients: those polls that wait are ended by closing theirs, while the ends of tasks are still reported.
         self.polls, self.client = client(), client()
-        self.logs = logs
         self.ends = ends
-        self._takes_logs = logs is not None
-        self._shares_logs = False  # whether the service works in the same data directory, which it tells
         self.catalogue = catalogue
         self.place = place
         self.groups = list(groups)
@@ -81,6 +63,7 @@ class Runner:
         self.refusal: Exception | None = None
         self._answered = time.monotonic()
         self._stopping = threading.Event()
+        self._log_sender = LogSender(logs, self.held, self.pace, self._stopping)
         self._pollers: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -89,7 +72,7 @@ class Runner:
         for group in self.groups:
             for _ in range(self.tasks):
                 self._pollers.append(threading.Thread(target=self._poll, args=(group,), daemon=True))
-        targets = (self._report, self._store_all_logs, self._send_all_logs)
+        targets = (self._report, self._log_sender.store_all, self._log_sender.send_all)
         others = (threading.Thread(target=target, daemon=True) for target in targets)
         for thread in (*self._pollers, *others):
             thread.start()
@@ -129,9 +112,9 @@ class Runner:
         if self.place.guard is not None:
             self.place.guard.close()
         self.client.close()
-        for own in (self.logs, self.ends):
-            if own is not None:
-                own.close()
+        self._log_sender.close()
+        if self.ends is not None:
+            self.ends.close()
 
     def _refuse(self, error: Exception) -> None:
         """Nothing more can be had from the service: end, with all tasks."""
@@ -191,9 +174,7 @@ class Runner:
             told = failure("TaskNotBegun", f"The task runner on {self.place.hostname} cannot begin: {error}")
             self._set_status(answer["taskId"], answer["attemptId"], told)
             return None
-        if self.logs is not None and self._takes_logs and not self._shares_logs:
-            with contextlib.suppress(OSError):  # its logs stay here
-                task.upload = LogUpload(task.logs, task.task_id, self.logs)
+        self._log_sender.begin(task)
         self.held.add(task)
         if task.is_resource(self.catalogue):
             threading.Thread(target=self._run, args=(task,), daemon=True).start()
@@ -211,58 +192,25 @@ class Runner:
                 if not self._stopping.is_set():
                     reason = task.masking.text(task.stop.reason)
                     LOG.info("%s was stopped: %s", task.attempt_id, reason, extra=task.about)
-                    self._send_last_logs(task)
+                    self._log_sender.send_last(task)
                     return None  # the service has ended the attempt itself
                 outcome = failure("TaskRunnerStopped", task.masking.text(task.stop.reason))
             except Exception as error:  # such as a full disk under the logs
                 trace = task.masking.text("".join(traceback.format_exception(error)))
                 LOG.error("%s failed outside its work\n%s", task.attempt_id, trace, extra=task.about)
                 outcome = failure(type(error).__name__, task.masking.text(str(error)))
-            self._send_last_logs(task)
+            self._log_sender.send_last(task)
             if task.fields:
                 self._progress(task)
             told = f"{outcome['taskStatus']} {outcome.get('errorMessage', '')}".strip()
             LOG.info("%s ends: %s", task.attempt_id, told, extra=task.about)
             following = self._end(task, outcome, group)
-            self._send_logs(task)  # what the service could not take while it was away
+            self._log_sender.send(task)  # what the service could not take while it was away
             return following
         finally:
             self.held.remove(task)
             if task.upload is not None:
                 task.upload.end()
-
-    def _send_last_logs(self, task: Task) -> None:
-        self._store_logs(task, task.logs.end)
-        self._send_logs(task)
-        self._store_logs(task, task.logs.send)
-
-    def _send_logs(self, task: Task) -> None:
-        """Send to the service what has come to the logs; a service that does not take logs gets none from then on."""
-        if task.upload is None or not self._takes_logs:
-            return
-        try:
-            task.upload.send()
-            self._shares_logs = self._shares_logs or task.upload.is_shared
-        except (ConnectionFailed, OSError):  # it is tried again, and reports tell the same of the connection
-            pass
-        except ServiceError as error:
-            if error.code == "TaskNotFoundException":
-                task.upload.end()
-            elif error.status < 500 and error.code not in THROTTLED and self._takes_logs:
-                self._takes_logs = False
-                LOG.info("The service takes no logs, which stay here and under pipelineLogUri: %s", error)
-        except Exception:  # the work counts, not its logs
-            LOG.exception("The logs of %s cannot be sent to the service; they stay here", task.attempt_id)
-            task.upload.end()
-
-    def _store_logs(self, task: Task, send: Callable[[], None]) -> None:
-        try:
-            send()
-        except Exception as error:  # the work counts, not its logs; they stay in the data directory
-            if not task.logs.is_failing:
-                told = task.masking.text(f"The logs of {task.attempt_id} stay in {task.logs.folder}: {error}")
-                LOG.warning("%s", told)
-            task.logs.is_failing = True
 
     def _end(self, task: Task, outcome: dict[str, str], group: str | None) -> Mapping[str, Any] | None:
         """Report the end, and have the next task with it where the service can do that."""
@@ -339,16 +287,3 @@ class Runner:
                 for group in self.groups:
                     with contextlib.suppress(ServiceError, ConnectionFailed):
                         self._must_end(group)
-
-    def _store_all_logs(self) -> None:
-        """Put what has come to the logs under pipelineLogUri; a long log must not hold up reports, nor its readers."""
-        while not self._stopping.wait(self.pace.report):
-            for task in self.held.all():
-                self._store_logs(task, task.logs.send_if_due)
-
-    def _send_all_logs(self) -> None:
-        """Keep what was noted of tasks that go on, and send what has come to their logs."""
-        while not self._stopping.wait(self.pace.logs):
-            for task in self.held.all():
-                self._store_logs(task, task.logs.keep)
-                self._send_logs(task)
