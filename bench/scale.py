@@ -2,7 +2,7 @@
 
     python bench/scale.py [HISTORY]
 
-On a `penstock server` with SQLite: the time of one task (its end and the next one, by EndTask) with 1,200 finished
+On a `penstock server` with SQLite: the time of one task (its end and the next one, by EndTasks) with 1,200 finished
 instances in the store and with HISTORY (200,000), which are copied from real ones; the activation of a daily schedule
 of ten years; the processor time of 5,000 active pipelines that wait for tomorrow; the memory of 50,000 that wait.
 """
@@ -40,7 +40,7 @@ def task_time(service: Service, name: str) -> float:
     times: list[float] = []
     while task:
         began = time.perf_counter()
-        answer = service.own.call("EndTask", taskId=task["taskId"], taskStatus="FINISHED", workerGroup="bench")
+        answer = service.own.call("EndTasks", ends=[{"taskId": task["taskId"], "taskStatus": "FINISHED"}], workerGroup="bench")
         times.append((time.perf_counter() - began) * 1000)
         task = answer.get("taskObject")
     return statistics.median(times)

@@ -201,7 +201,7 @@ def _work(story: Story, which: Mapping[str, str]) -> None:
     call("ReportTaskRunnerHeartbeat", taskrunnerId="machine-7", workerGroup="a-group", hostname="machine-7")
     call("ListRunners")
     call("SetTaskStatus", **held, taskStatus="FINISHED")
-    call("EndTask", **held, taskStatus="FINISHED", workerGroup="a-group", hostname="machine-7")
+    call("EndTasks", ends=[{**held, "taskStatus": "FINISHED"}], workerGroup="a-group", hostname="machine-7")
     instance = task["attemptId"].rpartition("_Attempt=")[0]
     call("SetStatus", **which, objectIds=[instance], status="RERUN")
 

@@ -1,4 +1,4 @@
-"""EndTask: the end of a task and the next one with one request, for task runners of our own."""
+"""EndTasks: the ends of tasks and the next ones with one request, for task runners of our own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from api_service import ON_DEMAND, Api, running, shell
 
-from penstock.api import tasks
+from penstock.api import ends
 from penstock.cli.credentials import penstock_client
 from penstock.wire.client import Client
 from penstock.wire.errors import ServiceError
@@ -31,8 +31,9 @@ def on_postgresql(tmp_path_factory: pytest.TempPathFactory, postgresql: str) -> 
 
 
 def end(service: Api, task: dict[str, Any], group: str, status: str = "FINISHED", own: Client | None = None) -> Any:
-    answer = (own or service.own).call("EndTask", taskId=task["taskId"], taskStatus=status, workerGroup=group)
-    return answer.get("taskObject")
+    ends = [{"taskId": task["taskId"], "taskStatus": status}]
+    answer = (own or service.own).call("EndTasks", ends=ends, workerGroup=group)
+    return next(iter(answer["taskObjects"]), None)
 
 
 def test_the_next_task_comes_with_the_end_of_one(service: Api, group: str) -> None:
@@ -87,7 +88,7 @@ def test_an_end_is_not_lost_with_a_next_task_that_cannot_be_made(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(tasks, "_task", broken)
+        patched.setattr(ends, "task_object", broken)
         assert end(api, first, group) is None
     assert "is left to a poll" in caplog.text
     caplog.clear()

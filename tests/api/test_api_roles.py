@@ -28,7 +28,7 @@ VIEWER = {
     *("QueryObjects", "EvaluateExpression", "PreviewIntervals", "DescribeProgress", "ListEvents", "ExplainWaiting"),
     *("ListVersions", "ListRunners", "ListLogs", "ReadLog"),
 }
-RUNNER = {"PollForTask", "ReportTaskProgress", "SetTaskStatus", "ReportTaskRunnerHeartbeat", "EndTask", "WriteLog"}
+RUNNER = {"PollForTask", "ReportTaskProgress", "SetTaskStatus", "ReportTaskRunnerHeartbeat", "EndTasks", "WriteLog"}
 KEYS = {"CreateKey", "ListKeys", "RevokeKey"}
 
 

@@ -424,8 +424,8 @@ def test_a_store_of_a_newer_penstock_is_refused(store: Store, store_url: str | N
         store._writer.execute(f"PRAGMA user_version = {newer}")
     else:
         assert isinstance(store, PostgresqlStore)
-        with store._begun("BEGIN") as connection:
-            connection.execute("INSERT INTO penstock_schema VALUES (%s)", (newer,))
+        with store._begun(("BEGIN", None)) as tx:
+            tx.connection.execute("INSERT INTO penstock_schema VALUES (%s)", (newer,))
     with pytest.raises(StoreError, match="made by a newer Penstock"):
         open_store(store_url, tmp_path)
 
@@ -449,8 +449,8 @@ def test_a_store_takes_up_again_after_its_connections_were_cut(postgresql_url: s
     with store.transaction() as tx:
         seed(tx)
     other = PostgresqlStore(postgresql_url)
-    with other._begun("BEGIN") as connection:
-        connection.execute(
+    with other._begun(("BEGIN", None)) as tx:
+        tx.connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
             " AND datname = current_database()"
         )
@@ -622,7 +622,7 @@ def test_a_refused_user_of_postgresql_is_told_why(postgresql_url: str, tmp_path:
         open_store(postgresql_url + "-none", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["next_waiting_attempt", "next_waiting_attempt_of_pipeline", "instances_after"])
+@pytest.mark.parametrize("name", ["waiting_attempts", "waiting_attempts_of_pipeline", "instances_after"])
 def test_the_next_rows_are_read_from_an_index_in_their_order(name: str, tmp_path: Path) -> None:
     store = open_store(None, tmp_path)
     assert isinstance(store, SqliteStore)

@@ -20,14 +20,13 @@ def do_next_task(story: Story, pipe: Pipe) -> str | None:
     """Take the next task and end it, without its objects, which take most of a poll's time; gives its instance."""
     now = to_ms(story.clock.moment)
     with story.store.snapshot() as tx:
-        row = tx.one("next_waiting_attempt", worker_group="work", owner=story.owner, now=now)
+        row = tx.one("waiting_attempts", worker_group="work", owner=story.owner, now=now, limit=1)
     if row is None:
         return None
     with story.engine.turn(pipe.id) as turn:
-        taken = attempts.take(turn, read(Attempt, row), "host-1")
-        assert taken is not None
-        attempts.finished(turn, taken[0])
-    return taken[0].instance_id
+        ((attempt, instance),) = attempts.take_all(turn, [read(Attempt, row)], "host-1")
+        attempts.finished(turn, attempt, instance)
+    return attempt.instance_id
 
 
 def test_every_hour_of_a_schedule_ends_as_it_should(sqlite_store: Store, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from penstock.api import activation, definitions, objects, pipelines, progress, tasks
+from penstock.api import activation, definitions, ends, objects, pipelines, progress, tasks
 from penstock.api.call import Call
 from penstock.api.seen_runners import SeenRunners
 from penstock.clock import from_ms, to_ms
@@ -154,7 +154,7 @@ class Story:
         request = {"taskId": task.task_id, "taskStatus": status}
         if status == "FAILED":
             request |= {"errorId": "Broken", "errorMessage": message}
-        tasks.set_task_status(self.call("system"), request)
+        ends.set_task_status(self.call("system"), request)
 
     def work(self, group: str = "work", answer: Answer = lambda task: "FINISHED") -> list[str]:
         """Do every task there is now and becomes ready by that; gives the instances in order."""

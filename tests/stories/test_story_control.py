@@ -288,10 +288,10 @@ def test_a_task_that_was_looked_up_before_a_pause_is_not_handed_out_after_it(sto
         waiting = read(Attempt, tx.all("attempts_after", pipeline_id=pipe.id, attempt_id="", limit=100)[0])
     pipe.set_status("PAUSE", "A")
     with story.engine.turn(pipe.id) as turn:
-        assert attempts.take(turn, waiting, "host-1") is None
+        assert attempts.take_all(turn, [waiting], "host-1") == []
     pipe.set_status("RESUME", "A")
     with story.engine.turn(pipe.id) as turn:
-        assert attempts.take(turn, waiting, "host-1") is not None
+        assert attempts.take_all(turn, [waiting], "host-1") != []
 
 
 def test_deleting_leaves_no_row_behind(story: Story) -> None:

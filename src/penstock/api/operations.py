@@ -11,6 +11,7 @@ from penstock.api import (
     alarms,
     backfill,
     definitions,
+    ends,
     keys,
     logs,
     objects,
@@ -24,7 +25,7 @@ from penstock.api.call import Answer, Call, Request
 from penstock.wire.model import ServiceModel, concealing, load_botocore_model, load_penstock_model
 
 MODULES: tuple[ModuleType, ...] = (
-    *(pipelines, definitions, activation, objects, tasks),
+    *(pipelines, definitions, activation, objects, tasks, ends),
     *(progress, keys, logs, runners, alarms, backfill, definition_versions),
 )
 MAY_BE_SECRET = ("fieldStringValue", "attributeValueString", "longString")  # shapes whose values no error shows

@@ -48,7 +48,7 @@ ROLES_OF_OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "BackfillRange": _OPERATES,
     "StopBackfills": _OPERATES,
     "SendTestAlarm": _OPERATES,
-    "EndTask": _POLLS,
+    "EndTasks": _POLLS,
     "WriteLog": _POLLS,
     "CreateKey": _ADMINISTERS,
     "ListKeys": _ADMINISTERS,

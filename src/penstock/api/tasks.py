@@ -1,4 +1,4 @@
-"""Operations of task runners: poll, report, end, and say that they are alive."""
+"""Operations of task runners: poll, report, and say that they are alive; how tasks end is in `ends`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from penstock.api.call import Answer, Call, Request, check_worker_group, invalid, not_for_group, task_not_found
+from penstock.api.call import Answer, Call, Request, check_worker_group, not_for_group, task_not_found
 from penstock.clock import to_ms
 from penstock.definition.api_form import object_to_api
 from penstock.definition.model import PipelineObject
@@ -15,17 +15,14 @@ from penstock.engine import attempts, resources
 from penstock.engine.engine import Engine
 from penstock.engine.evaluation import NotEvaluated, task_objects
 from penstock.engine.plan import resource_group, resource_of_group
-from penstock.engine.settle import settle
 from penstock.engine.turn import Turn
 from penstock.log_lines import about
-from penstock.store.database import Reads, Transaction
+from penstock.store.database import Reads, Row, Transaction
 from penstock.store.keys import insert_key, new_key
-from penstock.store.rows import Attempt, Instance, read
-from penstock.wire.errors import ServiceError
+from penstock.store.rows import Attempt, Instance, read, read_all
 from penstock.wire.sigv4 import unknown_access_key
 
 LOG = logging.getLogger(__name__)
-LONGEST_ERROR = 20_000
 PUT_OFF = 60.0  # seconds
 NOT_MADE = attempts.Failure("TaskNotMade", "The service could not make the task; its log says why.")  # no secret in it
 
@@ -38,20 +35,19 @@ def poll_for_task(call: Call, request: Request) -> Answer | None:
     if _resource_ends(call, group):
         return {}
     while True:
-        claim = _Claim(call, group)
+        claim = Claim(call, group)
         try:
             with call.engine.turn(claim) as turn:
-                waiting = claim.attempt
-                if waiting is None:
+                if not claim.attempts:
                     return None
-                taken = attempts.take(turn, waiting, request.get("hostname", ""))
-                answer = None if taken is None else _task(call, turn, *taken)
+                taken = attempts.take_all(turn, claim.attempts, request.get("hostname", ""))
+                task = task_object(call, turn, *taken[0]) if taken else None
         except call.engine.store.unavailable:
             raise
         except Exception:  # whatever is wrong with one task, the others of the group must not wait for it
-            waiting = claim.attempt
-            if waiting is None:
+            if not claim.attempts:
                 raise
+            (waiting,) = claim.attempts
             LOG.exception(
                 "The task of %s in %s could not be made",
                 waiting.attempt_id,
@@ -60,41 +56,42 @@ def poll_for_task(call: Call, request: Request) -> Answer | None:
             )
             _set_aside(call, waiting)
             continue
-        if answer is not None:
-            return answer
+        if task is not None:
+            return {"taskObject": task}
 
 
-class _Claim:
-    """Finds the attempt that waits longest as the first thing of a transaction, and gives its pipeline to lock.
+class Claim:
+    """Finds the attempts that wait longest as the first thing of a transaction, and gives the pipeline to lock.
 
-    On PostgreSQL one of a pipeline that nobody works on now comes first, so that servers do not wait for each other.
+    On PostgreSQL those of pipelines that nobody works on now come first, so that servers do not wait for each other.
     """
 
-    def __init__(self, call: Call, group: str, *, is_patient: bool = True) -> None:
+    def __init__(self, call: Call, group: str, most: int = 1, *, is_patient: bool = True) -> None:
         self._call = call
         self._group = group
+        self._most = most
         self._is_patient = is_patient or call.engine.store.reads_here  # whether it may wait for a pipeline's lock
-        self.attempt: Attempt | None = None
+        self.attempts: list[Attempt] = []
 
     def __call__(self, tx: Transaction) -> str | None:
-        """The pipeline of the attempt that was found."""
-        self.attempt = self._of_a_free_pipeline(tx)
-        if self.attempt is None and self._is_patient:
-            self.attempt = _next_waiting(self._call, self._group, tx)
-        return self.attempt.pipeline_id if self.attempt is not None else None
+        """The pipeline of the first attempt that was found."""
+        self.attempts = self._of_free_pipelines(tx)
+        if not self.attempts and self._is_patient:
+            self.attempts = _waiting(self._call, self._group, tx, self._most)
+        return self.attempts[0].pipeline_id if self.attempts else None
 
-    def _of_a_free_pipeline(self, tx: Transaction) -> Attempt | None:
+    def _of_free_pipelines(self, tx: Transaction) -> list[Attempt]:
         if self._call.engine.store.reads_here or self._call.key.pipeline_id is not None:
-            return None  # there is one writer, or one pipeline
-        row = tx.one("waiting_attempt_for_update", **_known(self._call, self._group))
-        return read(Attempt, row) if row else None
+            return []  # there is one writer, or one pipeline
+        known = _known(self._call, self._group)
+        return read_all(Attempt, tx.all("waiting_attempts_for_update", **known, limit=self._most))
 
 
 def nothing_waits(call: Call, group: str, hostname: str) -> bool:
     """Whether a poll would find nothing now, as far as a single read can tell."""
     check_worker_group(call.key, group)
     call.runners.saw(hostname, group, call.key.access_key)
-    return resource_of_group(group) is None and _next_waiting(call, group, call.engine.store) is None
+    return resource_of_group(group) is None and not _waiting(call, group, call.engine.store, 1)
 
 
 def waiting_groups(engine: Engine) -> set[str]:
@@ -139,13 +136,11 @@ def _known(call: Call, group: str) -> dict[str, Any]:
     return {"worker_group": group, "now": to_ms(call.engine.clock.now()), "owner": call.engine.owner}
 
 
-def _next_waiting(call: Call, group: str, reads: Reads) -> Attempt | None:
-    known = _known(call, group)
+def _waiting(call: Call, group: str, reads: Reads, most: int) -> list[Attempt]:
+    known = _known(call, group) | {"limit": most}
     if call.key.pipeline_id is not None:
-        row = reads.one("next_waiting_attempt_of_pipeline", **known, pipeline_id=call.key.pipeline_id)
-    else:
-        row = reads.one("next_waiting_attempt", **known)
-    return read(Attempt, row) if row else None
+        return read_all(Attempt, reads.all("waiting_attempts_of_pipeline", **known, pipeline_id=call.key.pipeline_id))
+    return read_all(Attempt, reads.all("waiting_attempts", **known))
 
 
 def _resource_ends(call: Call, group: str) -> bool:
@@ -167,7 +162,8 @@ def _resource_ends(call: Call, group: str) -> bool:
         return resource is None or resources.must_end(resource)
 
 
-def _task(call: Call, turn: Turn, attempt: Attempt, instance: Instance) -> Answer | None:
+def task_object(call: Call, turn: Turn, attempt: Attempt, instance: Instance) -> Answer | None:
+    """A task as it is handed out, evaluated; None where it cannot be: it has failed then."""
     plan = turn.plan(instance)
     try:
         objects = dict(task_objects(turn, plan, instance, attempt, call.engine.catalogue, call.engine.secrets.reveal))
@@ -177,18 +173,16 @@ def _task(call: Call, turn: Turn, attempt: Attempt, instance: Instance) -> Answe
     if instance.family == "Resource":
         objects[attempt.attempt_id] = _with_key(call, turn, objects[attempt.attempt_id], instance)
     return {
-        "taskObject": {
-            "taskId": attempt.task_id,
-            "pipelineId": attempt.pipeline_id,
-            "attemptId": attempt.attempt_id,
-            "objects": {identity: object_to_api(obj) for identity, obj in objects.items()},
-        }
+        "taskId": attempt.task_id,
+        "pipelineId": attempt.pipeline_id,
+        "attemptId": attempt.attempt_id,
+        "objects": {identity: object_to_api(obj) for identity, obj in objects.items()},
     }
 
 
 def hand_back(call: Call, task_id: str) -> None:
     """Let another runner have a task at once: the one that polled for it has gone."""
-    with _task_turn(call, task_id) as (turn, attempt):
+    with task_turn(call, task_id) as (turn, attempt):
         attempts.hand_back(turn, attempt)
 
 
@@ -214,7 +208,7 @@ def _with_key(call: Call, turn: Turn, obj: PipelineObject, instance: Instance) -
 
 
 @contextmanager
-def _task_turn(call: Call, task_id: str) -> Iterator[tuple[Turn, Attempt]]:
+def task_turn(call: Call, task_id: str) -> Iterator[tuple[Turn, Attempt]]:
     """A turn on the pipeline of a task, with its attempt; TaskNotFoundException where the caller does not hold it."""
     with call.engine.turn(lambda tx: tx.one("pipeline_of_task_for_update", task_id=task_id)) as turn:
         yield turn, held(call, turn.tx, task_id)
@@ -222,7 +216,11 @@ def _task_turn(call: Call, task_id: str) -> Iterator[tuple[Turn, Attempt]]:
 
 def held(call: Call, reads: Reads, task_id: str) -> Attempt:
     """The attempt of a task that the caller holds; TaskNotFoundException where it does not."""
-    row = reads.one("attempt_by_task", task_id=task_id)
+    return of_the_caller(call, task_id, reads.one("attempt_by_task", task_id=task_id))
+
+
+def of_the_caller(call: Call, task_id: str, row: Row | None) -> Attempt:
+    """The row of a task as an attempt; TaskNotFoundException where the caller does not hold it."""
     if row is None or row["owner"] != call.engine.owner:
         raise task_not_found(task_id)
     attempt = read(Attempt, row)
@@ -235,70 +233,11 @@ def held(call: Call, reads: Reads, task_id: str) -> Attempt:
 def report_task_progress(call: Call, request: Request) -> Answer:
     """Renew the lease and note the fields; `canceled` tells the runner to stop."""
     fields = {field["key"]: field.get("stringValue", "") for field in request.get("fields", ())}
-    with _task_turn(call, request["taskId"]) as (turn, attempt):
+    with task_turn(call, request["taskId"]) as (turn, attempt):
         is_held = attempts.report(turn, attempt, fields)
     call.runners.saw(attempt.hostname or "", attempt.worker_group, call.key.access_key)
     call.runners.write_if_due()
     return {"canceled": not is_held}
-
-
-def set_task_status(call: Call, request: Request) -> Answer:
-    """End a task; one that has ended, or was cancelled, stays as it is."""
-    with _task_turn(call, request["taskId"]) as (turn, attempt):
-        _end(turn, attempt, request)
-    return {}
-
-
-def end_task(call: Call, request: Request) -> Answer:
-    """End a task, and give the next one of the worker group, if one waits, in the same transaction.
-
-    A next one that cannot be made is left to a poll, which knows what to do about it; the end must not be lost with it.
-    """
-    group, hostname = request["workerGroup"], request.get("hostname", "")
-    check_worker_group(call.key, group)
-    try:
-        with _task_turn(call, request["taskId"]) as (turn, attempt):
-            _end(turn, attempt, request)
-            settle(turn)
-            claim = _Claim(call, group, is_patient=False)
-            if _is_at_work(turn, group):
-                claim(turn.tx)
-            taken = attempts.take(turn, claim.attempt, hostname) if claim.attempt is not None else None
-            answer = _task(call, turn, *taken) if taken is not None else None
-    except ServiceError:
-        raise
-    except call.engine.store.unavailable:
-        raise
-    except Exception:
-        LOG.exception("The task after %s could not be made; it is left to a poll", request["taskId"])
-        return set_task_status(call, request)
-    call.runners.saw(hostname, group, call.key.access_key)
-    return answer or {}
-
-
-def _is_at_work(turn: Turn, group: str) -> bool:
-    """Whether the group is none of a resource, or of one that is to go on."""
-    ids = resource_of_group(group)
-    resource = turn.instance(*ids) if ids is not None else None
-    return ids is None or (resource is not None and resource.status == "RUNNING")
-
-
-def _end(turn: Turn, attempt: Attempt, request: Request) -> None:
-    status = request["taskStatus"]
-    if status == "FINISHED":
-        attempts.finished(turn, attempt)
-    elif status == "FALSE":
-        instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-        if instance is None or instance.family != "Precondition":
-            raise invalid("Only a precondition's task can be FALSE; end others with FINISHED or FAILED.")
-        attempts.is_false(turn, attempt)
-    else:
-        failure = attempts.Failure(
-            request.get("errorId") or "ActivityFailed",
-            (request.get("errorMessage") or "The task runner gave no reason.")[:LONGEST_ERROR],
-            request.get("errorStackTrace"),
-        )
-        attempts.failed(turn, attempt, failure)
 
 
 def report_task_runner_heartbeat(call: Call, request: Request) -> Answer:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from penstock.clock import from_ms, ms_to_field, to_field
 from penstock.engine.dependencies import consumers, unmeet
@@ -76,12 +77,21 @@ def worker_group(plan: Plan, component: Component, instance: Instance) -> str:
     return place.worker_group or ""
 
 
-def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance] | None:
-    """Give an attempt to a task runner as a lease; None when somebody else was first, or it was paused meanwhile."""
-    row = turn.tx.one("instance_and_its_pause", pipeline_id=attempt.pipeline_id, instance_id=attempt.instance_id)
-    if row is None or row["is_paused"]:
-        return None
-    instance = read(Instance, {key: value for key, value in dict(row).items() if key != "is_paused"})
+def take_all(turn: Turn, found: Sequence[Attempt], hostname: str) -> list[tuple[Attempt, Instance]]:
+    """Give attempts to a task runner as leases, but those that somebody else was first with or that were paused."""
+    asked = ({"pipeline_id": attempt.pipeline_id, "instance_id": attempt.instance_id} for attempt in found)
+    taken: list[tuple[Attempt, Instance]] = []
+    for attempt, rows in zip(
+        found, turn.tx.several(*(("instance_and_its_pause", known) for known in asked)), strict=True
+    ):
+        columns = dict(rows[0]) if rows else {"is_paused": 1}
+        if not columns.pop("is_paused"):
+            moved = _take(turn, attempt, read(Instance, columns), hostname)
+            taken += [moved] if moved is not None else []
+    return taken
+
+
+def _take(turn: Turn, attempt: Attempt, instance: Instance, hostname: str) -> tuple[Attempt, Instance] | None:
     component = turn.component(instance)
     lease_until = turn.in_seconds(turn.settings.acknowledge_within)
     limit = None
@@ -95,6 +105,7 @@ def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance
         "take",
         turn.now,
         detail=hostname,
+        is_current=attempt.pipeline_id in turn.locked,
         started_at=turn.now,
         acknowledged=0,
         lease_until=lease_until,
@@ -106,7 +117,7 @@ def take(turn: Turn, attempt: Attempt, hostname: str) -> tuple[Attempt, Instance
     turn.attempts["RUNNING"] += 1
     turn.due(taken.due_at)
     if instance.family != "Resource":
-        instance = move(turn.tx, instance, "take", turn.now) or instance
+        instance = move(turn.tx, instance, "take", turn.now, is_current=True) or instance
     return taken, instance
 
 
@@ -153,13 +164,12 @@ def report(turn: Turn, attempt: Attempt, fields: Mapping[str, str]) -> bool:
     return done == 1
 
 
-def finished(turn: Turn, attempt: Attempt) -> None:
-    """The work is done: the attempt and its instance have finished."""
-    if move(turn.tx, attempt, "finish", turn.now) is None:
+def finished(turn: Turn, attempt: Attempt, instance: Instance | None) -> None:
+    """The work is done: the attempt and its instance, both as they are now, have finished."""
+    if move(turn.tx, attempt, "finish", turn.now, is_current=True) is None:
         return
     turn.attempts["FINISHED"] += 1
-    instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
-    moved = move(turn.tx, instance, "finish", turn.now) if instance else None
+    moved = move(turn.tx, instance, "finish", turn.now, is_current=True) if instance else None
     if moved is not None:
         turn.ended.append(moved)
 
@@ -199,7 +209,7 @@ def failed(turn: Turn, attempt: Attempt, failure: Failure, *, verb: str = "fail"
 
 
 def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry: bool) -> None:
-    errors = {
+    errors: dict[str, Any] = {
         "error_id": failure.error_id,
         "error_message": failure.message.replace("\0", ""),  # which PostgreSQL does not take
         "error_stack_trace": failure.stack_trace.replace("\0", "") if failure.stack_trace else None,

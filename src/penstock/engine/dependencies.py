@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from penstock.engine.turn import Turn
 from penstock.store.rows import Dependency, Instance, read_all
 
@@ -49,13 +51,7 @@ def producer_of(turn: Turn, dependency: Dependency) -> Instance | None:
 
 def consumers_at(turn: Turn, pipeline_id: str, component: str, node: str, start: int) -> list[tuple[str, str]]:
     """The instances that wait for a component at a start: their ids and the kinds of their rows."""
-    rows = turn.tx.all(
-        "waiting_consumers",
-        pipeline_id=pipeline_id,
-        producer=component,
-        producer_node=node,
-        producer_start=start,
-    )
+    rows = turn.tx.all("waiting_consumers", **_named(pipeline_id, component, node, start))
     return [(row["consumer"], row["kind"]) for row in rows]
 
 
@@ -64,32 +60,23 @@ def consumers(turn: Turn, producer: Instance) -> list[tuple[str, str]]:
     return consumers_at(turn, producer.pipeline_id, producer.component, producer.node, producer.scheduled_start)
 
 
+def _named(pipeline_id: str, component: str, node: str, start: int) -> dict[str, Any]:
+    return {"pipeline_id": pipeline_id, "producer": component, "producer_node": node, "producer_start": start}
+
+
 def meet(turn: Turn, producer: Instance, *kinds: str) -> None:
     """Set `met` on the rows of up to three kinds that name this producer, and look at those whose rows they are."""
+    named = _named(producer.pipeline_id, producer.component, producer.node, producer.scheduled_start)
+    rows = [row for row in turn.tx.all("waiting_consumers", **named) if row["kind"] in kinds]
+    if all(row["met"] for row in rows):
+        return
     first, second, third = (kinds * 3)[:3]
-    done = turn.tx.execute(
-        "meet_producer",
-        pipeline_id=producer.pipeline_id,
-        producer=producer.component,
-        producer_node=producer.node,
-        producer_start=producer.scheduled_start,
-        kind=first,
-        second_kind=second,
-        third_kind=third,
-    )
-    if done:
-        for consumer, kind in consumers(turn, producer):
-            if kind in kinds:
-                turn.check(producer.pipeline_id, consumer)
+    turn.tx.execute_later("meet_producer", **named, kind=first, second_kind=second, third_kind=third)
+    for row in rows:
+        turn.check(producer.pipeline_id, row["consumer"])
 
 
 def unmeet(turn: Turn, producer: Instance, kind: str) -> None:
     """Take `met` back: the producer is to run again."""
-    turn.tx.execute(
-        "unmeet_producer",
-        pipeline_id=producer.pipeline_id,
-        producer=producer.component,
-        producer_node=producer.node,
-        producer_start=producer.scheduled_start,
-        kind=kind,
-    )
+    named = _named(producer.pipeline_id, producer.component, producer.node, producer.scheduled_start)
+    turn.tx.execute_later("unmeet_producer", **named, kind=kind)

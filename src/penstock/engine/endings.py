@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from penstock.engine import actions, attempts
 from penstock.engine.dependencies import all_of, consumers, meet, producer_of, unmeet
 from penstock.engine.status import ENDED, UNSUCCESSFUL, move
@@ -14,6 +16,7 @@ RESOURCE_FAILED = "The resource failed."
 def ended(turn: Turn, instance: Instance) -> None:
     """Carry the end of an instance to its neighbours; work is in proportion to their number only."""
     assert instance.status in ENDED
+    turn.active.discard(instance.pipeline_id)
     component = turn.component(instance)
     if instance.family == "Resource":
         unmeet(turn, instance, "resource")
@@ -64,7 +67,7 @@ def cancel(turn: Turn, instance: Instance, reason: str, *, was_deactivated: bool
 
     What `was_deactivated` runs again with the next activation, and its end says nothing of its health.
     """
-    changes = {"cancellation_reason": reason, "was_deactivated": int(was_deactivated)}
+    changes: dict[str, Any] = {"cancellation_reason": reason, "was_deactivated": int(was_deactivated)}
     moved = move(turn.tx, instance, "cancel", turn.now, detail=reason, **changes)
     if moved is None:
         return False
@@ -89,7 +92,7 @@ def _set_health(turn: Turn, instance: Instance) -> None:
     if instance.status not in ("FINISHED", "FAILED", "TIMEDOUT", "CANCELED"):
         return
     for component in {instance.component, *([instance.node] if instance.status == "FAILED" and instance.node else ())}:
-        turn.tx.execute(
+        turn.tx.execute_later(
             "set_health",
             pipeline_id=instance.pipeline_id,
             component=component,
@@ -102,6 +105,8 @@ def _set_health(turn: Turn, instance: Instance) -> None:
 
 def perhaps_over(turn: Turn, pipeline_id: str) -> None:
     """A pipeline with no active instance and no interval to come is FINISHED; one that was to stop is INACTIVE."""
+    if pipeline_id in turn.active:
+        return
     pipeline = turn.pipeline(pipeline_id)
     active = turn.tx.one("has_active_instances", pipeline_id=pipeline_id)
     if active is not None and active["n"]:

@@ -84,6 +84,7 @@ class Engine:
                 turn = Turn(tx, to_ms(self.clock.now()), self.plans, self.settings.engine, self.targets_of)
                 if locked is not None:
                     turn.pipelines[locked["pipeline_id"]] = read(Pipeline, locked)
+                    turn.locked = frozenset((locked["pipeline_id"],)) if not isinstance(found, str) else turn.locked
                 try:
                     yield turn
                     settle(turn)

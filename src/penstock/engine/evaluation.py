@@ -128,6 +128,7 @@ def task_objects(
         made[key] = PipelineObject(key, source.name if entry is None else key, fields)
     mine = made[attempt.attempt_id]
     fields = {**mine.fields, "@sphere": ("ATTEMPT",), "@instanceParent": (Ref(instance.instance_id),)}
+    fields["@pipelineName"] = (turn.pipeline(instance.pipeline_id).name,)  # by which lineage names the job
     if scope.revealed:
         fields[MASKED_VALUES] = tuple(sorted(scope.revealed))
     made[attempt.attempt_id] = PipelineObject(mine.id, mine.name, fields)

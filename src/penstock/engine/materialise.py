@@ -22,14 +22,23 @@ def advance_due(turn: Turn, pipeline_id: str) -> None:
         turn.advance(pipeline_id, row["component"])
 
 
-def advance(turn: Turn, pipeline_id: str, component_id: str) -> None:
+def to_come(turn: Turn, pipeline_id: str, component_id: str) -> tuple[ComponentState | None, bool]:
+    """Where a component's schedule stands, and whether it has backfills; notes whether its pipeline is active."""
+    row = turn.tx.one("what_is_to_come", pipeline_id=pipeline_id, component=component_id)
+    if row is None:
+        return None, False
+    columns = dict(row)
+    has_backfills = bool(columns.pop("has_backfills"))
+    if columns.pop("has_active_instances"):
+        turn.active.add(pipeline_id)
+    return read(ComponentState, columns), has_backfills
+
+
+def advance(turn: Turn, state: ComponentState) -> None:
     """Make the instances of a component that are due, never more than may be active, and set when to look again."""
-    row = turn.tx.one("component_by_id", pipeline_id=pipeline_id, component=component_id)
+    pipeline_id, component_id = state.pipeline_id, state.component
     pipeline = turn.pipeline(pipeline_id)
-    if row is None or pipeline.state not in ("SCHEDULED", "FINISHED"):
-        return
-    state = read(ComponentState, row)
-    if state.next_start is None:
+    if pipeline.state not in ("SCHEDULED", "FINISHED") or state.next_start is None:
         return
     if state.paused:
         _set_cursor(turn, pipeline_id, component_id, state.next_index, from_ms(state.next_start), None)

@@ -70,11 +70,14 @@ _TARGETS = {(t.sphere, t.verb, source): t.target for t in TRANSITIONS for source
 T = TypeVar("T", Pipeline, Instance, Attempt)
 
 
-def move(tx: Transaction, row: T, verb: str, now: int, *, detail: str = "", **changes: Any) -> T | None:
+def move(
+    tx: Transaction, row: T, verb: str, now: int, *, detail: str = "", is_current: bool = False, **changes: Any
+) -> T | None:
     """Move a status, if the table allows it and nobody else was first; gives the new row, else None.
 
     The update and its event are one transaction. `changes` are other columns that change with the status; whether an
-    object has ended, and when a running attempt is due, follow from the status.
+    object has ended, and when a running attempt is due, follow from the status. A row that `is_current` was read while
+    its pipeline was locked and has not been moved since: nobody can have been first.
     """
     sphere, query, object_id, status = _of(row)
     target = _TARGETS.get((sphere, verb, status))
@@ -83,7 +86,10 @@ def move(tx: Transaction, row: T, verb: str, now: int, *, detail: str = "", **ch
     moved = replace(row, **changes | _following(row, target, now, changes))
     columns = {name: getattr(moved, name) for name in _COLUMNS[type(moved)]}
     held: dict[str, Any] = {"held_task_id": row.task_id} if isinstance(row, Attempt) else {}
-    if not tx.execute(query, **columns | held, from_status=status, to_status=target):
+    known = columns | held | {"from_status": status, "to_status": target}
+    if is_current:
+        tx.execute_later(query, **known)
+    elif not tx.execute(query, **known):
         return None
     tx.insert_later(
         "insert_event",

@@ -22,10 +22,12 @@ class Turn:
     """A transaction, the moment it happens in, and its follow-ups: `settle` works them off before the commit.
 
     `ended` holds instances that have just reached a final state, `checks` instances that may be ready, `cursors`
-    components of which more instances may be due, `perhaps_over` pipelines that may be finished. `set_going` counts
+    components of which more instances may be due, `perhaps_over` pipelines that may be finished; of those that are
+    `active`, something was active when the last instance had ended. `set_going` counts
     the instances of a component that its schedule and its backfills have set going, `backfilled` are the backfills'.
     `attempts` counts attempts by the status that they were moved to, for metrics.
-    `pipelines` holds rows as they are now: whoever changes one takes it out.
+    `pipelines` holds rows as they are now: whoever changes one takes it out. Those that are `locked` are so since
+    before anything was read of them.
     """
 
     tx: Transaction
@@ -39,7 +41,9 @@ class Turn:
     checks: deque[tuple[str, str]] = field(default_factory=deque)
     cursors: deque[tuple[str, str]] = field(default_factory=deque)
     perhaps_over: set[str] = field(default_factory=set)
+    active: set[str] = field(default_factory=set)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
+    locked: frozenset[str] = frozenset()
     has_alarms: bool = False
     attempts: Counter[str] = field(default_factory=Counter)
     set_going: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from penstock.clock import Clock
 from penstock.data.storage import Storage, StorageError
+from penstock.runner.event_sender import EventSender
 from penstock.runner.guard import Guard
 from penstock.settings import Settings
 
@@ -32,6 +33,9 @@ class Place:
     hostname: str = field(default_factory=socket.gethostname)
     guard: Guard | None = None
     """What ends the commands when this process is killed."""
+
+    events: EventSender | None = None
+    """Tells OpenLineage what activities read and write, where the settings say so."""
 
     certificate: bytes | None = None
     """The service's very certificate (DER), for its server's own runners; others trust as their machine does."""

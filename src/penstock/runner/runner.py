@@ -13,6 +13,7 @@ from typing import Any
 
 from penstock.definition.slots import Catalogue
 from penstock.objects.work import WorkStopped
+from penstock.runner.ends import Ends
 from penstock.runner.log_sender import LogSender
 from penstock.runner.pace import Pace
 from penstock.runner.place import Place
@@ -34,8 +35,8 @@ class Runner:
     """Works for some worker groups with a number of threads for each.
 
     `logs` is a client of our own operations, by which logs are sent; None where the service's data directory is ours.
-    `ends` is another, by which the end of a task is told and the next one had with one request; a service that does not
-    know that, such as AWS itself, is told and asked by its own operations.
+    `ends` is another, by which the ends of tasks are told and the next ones had with one request; a service that does
+    not know that, such as AWS itself, is told and asked by its own operations.
     """
 
     def __init__(
@@ -52,12 +53,12 @@ class Runner:
     ) -> None:
         # Two clients: those polls that wait are ended by closing theirs, while the ends of tasks are still reported.
         self.polls, self.client = client(), client()
-        self.ends = ends
+        self.pace = pace or Pace()
+        self.ends = Ends(ends, place.hostname, self.pace.answer) if ends is not None else None
         self.catalogue = catalogue
         self.place = place
         self.groups = list(groups)
         self.tasks = tasks
-        self.pace = pace or Pace()
         self.runner_id = f"{place.hostname}-{uuid.uuid4()}"
         self.held = Held()
         self.refusal: Exception | None = None
@@ -216,11 +217,9 @@ class Runner:
         """Report the end, and have the next task with it where the service can do that."""
         ends = self.ends
         if ends is not None and group is not None and not self._stopping.is_set():
-            asked = {"taskId": task.task_id, "workerGroup": group, "hostname": self.place.hostname, **outcome}
             try:
-                answer = ends.call("EndTask", _timeout=self.pace.answer, **asked)
+                following = ends.tell(group, {"taskId": task.task_id, **outcome})
                 self._answered = time.monotonic()
-                following: Mapping[str, Any] | None = answer.get("taskObject")
                 return following
             except ConnectionFailed as error:
                 self._is_silent(error)

@@ -22,12 +22,15 @@ from penstock.definition.model import PipelineObject, is_secret
 from penstock.definition.slots import Catalogue, Declared
 from penstock.log_lines import about
 from penstock.objects.families import Activity, Precondition, Resource
+from penstock.objects.lineage import Lineage, fields_of
 from penstock.objects.work import Work, WorkFailed, WorkStopped
 from penstock.runner.commands import Stop, execute
 from penstock.runner.hosting import host_runner
+from penstock.runner.lineage import TaskLineage
 from penstock.runner.log_upload import LogUpload
 from penstock.runner.logs import AttemptLogs
 from penstock.runner.masking import Masking
+from penstock.runner.open_lineage import Subject
 from penstock.runner.place import Place
 
 # In characters. The service model allows 1,024 in errorId and errorStackTrace and 10,240 in a field, and sets no limit
@@ -83,6 +86,18 @@ class Task:
         folder = log_folder(self.place.data_dir, self.pipeline_id, self.attempt_id)
         uri = log_uri(own.text("pipelineLogUri"), *parts)
         self.logs = AttemptLogs(folder, uri, self.place.storage, self.masking, self.place.clock)
+        settings = self.place.settings.openlineage
+        subject = Subject(
+            namespace=settings.namespace if settings is not None else "",
+            pipeline_id=self.pipeline_id,
+            pipeline_name=own.text("@pipelineName") or self.pipeline_id,
+            component=component,
+            type_name=own.text("type") or "",
+            attempt_id=self.attempt_id,
+            scheduled_start=own.text("@scheduledStartTime") or "",
+            scheduled_end=own.text("@scheduledEndTime") or "",
+        )
+        self.lineage = TaskLineage(subject, self.place.events, self.place.clock, self.masking)
 
     @property
     def about(self) -> dict[str, str]:
@@ -116,9 +131,13 @@ class Task:
             status = self._run(obj)
         except WorkStopped:
             self.logs.write(f"Stopped: {self.stop.reason}")
+            self.lineage.end("ABORT")
             raise
         except Exception as error:  # whatever goes wrong in an attempt is its failure, and is reported as that
-            return self._failure(error)
+            outcome = self._failure(error)
+            self.lineage.end("FAIL", outcome)
+            return outcome
+        self.lineage.end("COMPLETE")
         self.logs.note(f"Ended with {status}")
         return {"taskStatus": status}
 
@@ -129,6 +148,8 @@ class Task:
             work = self._work(folder)
             if isinstance(obj, Precondition):
                 return "FINISHED" if obj.holds(work) else "FALSE"
+            if isinstance(obj, Activity):
+                self.lineage.begin(obj, work)
             if isinstance(obj, Activity | Resource):
                 obj.run(work)
                 work.check_stopped()
@@ -159,8 +180,14 @@ class Task:
             data_dir=self.place.data_dir,
             databases=self.place.settings.databases,
             report=self.report,
+            record=self._record,
             host_runner=partial(host_runner, self.own, self.place, self.stop, self.logs),
         )
+
+    def _record(self, lineage: Lineage) -> None:
+        """Keep what was moved, and report all that the attempt has moved by now."""
+        self.lineage.moved.append(lineage)
+        self.report(fields_of(self.lineage.moved))
 
     def _failure(self, error: Exception) -> dict[str, str]:
         message = self.masking.text(str(error) or type(error).__name__)

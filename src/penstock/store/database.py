@@ -30,6 +30,15 @@ class Transaction(Reads, Protocol):
     def execute(self, query: str, **parameters: Any) -> int:
         """Run a named query; gives the number of rows that it changed."""
 
+    def execute_later(self, query: str, **parameters: Any) -> None:
+        """Run a named query of which nobody needs the answer: with the next one that is asked, or the commit.
+
+        On a database that is a message away it costs a third of `execute`.
+        """
+
+    def several(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
+        """The rows of some named queries, run one after the other, at the price of hardly more than one."""
+
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run a named query once for each row of parameters."""
 

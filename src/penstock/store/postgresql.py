@@ -15,6 +15,8 @@ from penstock.store.sql_files import migrations, queries
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
+Statement = tuple[str, Mapping[str, Any] | None]
+First = Callable[[Callable[[Any], list[Any]]], tuple[Any, list[Any]]]
 CHANNEL = "penstock"
 MIGRATION, LEADER = 7367, 7368  # advisory locks
 HEAR_SECONDS, AGAIN_SECONDS = 1.0, 1.0
@@ -22,30 +24,54 @@ OFFSET_SECONDS = 5.0
 MOST_ROWS = 50  # of one statement
 CLOCK = "SELECT extract(epoch FROM clock_timestamp()) AS at"
 FOUND_DEAD = ("tcp_keepalives_idle = 4", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
-WRITING = "BEGIN"
-READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+WRITING = ("BEGIN", None)
+READING = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", None)
+COMMIT = "COMMIT"
 _QUOTED = re.compile(r"""(["']).*\1""")  # a host that errors quote is a part of the password if that has an @
 
 
 class _PostgresqlTransaction:
-    def __init__(self, connection: Any) -> None:
-        self.connection = connection
+    """Statements are sent when one of them is asked for its answer, those before it in the same message."""
+
+    def __init__(self, first: First, *waiting: Statement) -> None:
+        self.used: Any = None  # the connection that it has begun on
         self.queries = queries("postgresql")
+        self._first = first
+        self._waiting = list(waiting)
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
+
+    @property
+    def connection(self) -> Any:
+        """The connection, with everything sent that waits."""
+        if self._waiting:
+            self.send()
+        return self.used
+
+    def send(self, *asked: Statement) -> list[Any]:
+        """The cursors of some statements, which are sent with all that waits."""
+        sent = [*self._waiting, *asked]
+        self._waiting.clear()
+        if self.used is None:
+            self.used, cursors = self._first(lambda connection: _sent(connection, sent))
+        else:
+            cursors = _sent(self.used, sent)
+        return cursors[len(sent) - len(asked) :]
 
     def execute(self, query: str, **parameters: Any) -> int:
         if query.startswith("delete_"):
-            self.insert_rows()  # they may be among what is deleted
-        return int(self.connection.execute(self.queries[query], parameters).rowcount)
+            self._insert_rows()  # they may be among what is deleted
+        return int(self.send((self.queries[query], parameters))[0].rowcount)
+
+    def execute_later(self, query: str, **parameters: Any) -> None:
+        self._waiting.append((self.queries[query], parameters))
 
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.executemany(self.queries[query], rows)
+        self._waiting += [(self.queries[query], row) for row in rows]
 
     def insert_later(self, query: str, **parameters: Any) -> None:
         self._rows.setdefault(query, []).append(parameters)
 
-    def insert_rows(self) -> None:
+    def _insert_rows(self) -> None:
         """Insert what was put off, many rows with a statement."""
         for query, rows in self._rows.items():
             head, _, values = self.queries[query].rpartition("VALUES ")
@@ -55,19 +81,40 @@ class _PostgresqlTransaction:
                 parameters = {
                     f"r{number}_{key}": value for number, row in enumerate(part) for key, value in row.items()
                 }
-                self.connection.execute(f"{head}VALUES {', '.join(tuples)}", parameters)
+                self._waiting.append((f"{head}VALUES {', '.join(tuples)}", parameters))
         self._rows.clear()
 
+    def commit(self) -> None:
+        """Send what waits, and the end with it; a transaction that has asked nothing may not have begun."""
+        self._insert_rows()
+        if self.used is None:
+            if len(self._waiting) == 1:
+                return
+            self.send()  # on a connection that may have been cut, which a commit must not be sent on twice
+        self.send((COMMIT, None))
+
     def announce(self, message: str) -> None:
-        self.connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, message))
+        self._waiting.append(("SELECT pg_notify(%(channel)s, %(message)s)", {"channel": CHANNEL, "message": message}))
 
     def one(self, query: str, **parameters: Any) -> Row | None:
         rows = self.all(query, **parameters)
         return rows[0] if rows else None
 
     def all(self, query: str, **parameters: Any) -> list[Row]:
-        found: list[Row] = self.connection.execute(self.queries[query], parameters).fetchall()
+        found: list[Row] = self.send((self.queries[query], parameters))[0].fetchall()
         return found
+
+    def several(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
+        cursors = self.send(*((self.queries[query], parameters) for query, parameters in asked))
+        return [cursor.fetchall() for cursor in cursors]
+
+
+def _sent(connection: Any, statements: Sequence[Statement]) -> list[Any]:
+    """The cursors of statements that are sent with one message; where one fails, none after it is run."""
+    if len(statements) == 1:
+        return [connection.execute(*statements[0])]
+    with connection.pipeline():
+        return [connection.execute(*statement) for statement in statements]
 
 
 class PostgresqlStore:
@@ -114,30 +161,29 @@ class PostgresqlStore:
             raise StoreError(f"The store on PostgreSQL cannot be opened: {reason}.") from None
 
     def _migrate(self, last: int | None) -> None:
-        with self._begun(WRITING) as connection:
-            connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATION})")
-            connection.execute("CREATE TABLE IF NOT EXISTS penstock_schema (version BIGINT NOT NULL)")
-            row = connection.execute("SELECT max(version) AS version FROM penstock_schema").fetchone()
-            at = row["version"] or 0
+        with self._begun(WRITING) as tx:
+            tx.send((f"SELECT pg_advisory_xact_lock({MIGRATION})", None))
+            tx.send(("CREATE TABLE IF NOT EXISTS penstock_schema (version BIGINT NOT NULL)", None))
+            (cursor,) = tx.send(("SELECT max(version) AS version FROM penstock_schema", None))
+            at = cursor.fetchone()["version"] or 0
             self.schema = at
             for number, sql in migrations("postgresql"):
                 if number > at and (last is None or number <= last):
                     self.schema = number
-                    connection.execute(sql)
-                    connection.execute("INSERT INTO penstock_schema VALUES (%s)", (number,))
+                    tx.send((sql, None))
+                    tx.send(("INSERT INTO penstock_schema VALUES (%(number)s)", {"number": number}))
             if at > max(number for number, _ in migrations("postgresql")):
                 raise StoreError("The store on PostgreSQL was made by a newer Penstock; use that one.")
 
     @contextmanager
-    def _begun(self, kind: str) -> Iterator[Any]:
-        connection, _ = self._first(lambda connection: connection.execute(kind))
+    def _begun(self, begin: Statement) -> Iterator[_PostgresqlTransaction]:
+        tx = _PostgresqlTransaction(self._first, begin)
         try:
-            yield connection
-            connection.execute("COMMIT")
+            yield tx
+            tx.commit()
         finally:
-            if not connection.closed and connection.info.transaction_status:
-                connection.execute("ROLLBACK")
-            self._take_back(connection)
+            if tx.used is not None:
+                self._take_back(tx.used)
 
     def _first(self, work: Callable[[Any], T]) -> tuple[Any, T]:
         """A connection that has done its first work; one that the server has cut since its last use is dropped."""
@@ -156,6 +202,9 @@ class PostgresqlStore:
                 raise
 
     def _take_back(self, connection: Any) -> None:
+        """Keep a connection for the next one, without what it may have begun."""
+        if not connection.closed and connection.info.transaction_status:
+            connection.execute("ROLLBACK")
         if not connection.closed:
             with self._lock:
                 self._idle.append(connection)
@@ -163,16 +212,14 @@ class PostgresqlStore:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A transaction; what it reads to decide it locks itself."""
-        with self._begun(WRITING) as connection:
-            tx = _PostgresqlTransaction(connection)
+        with self._begun(WRITING) as tx:
             yield tx
-            tx.insert_rows()
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """A reader that sees one state."""
-        with self._begun(READING) as connection:
-            yield _PostgresqlTransaction(connection)
+        with self._begun(READING) as tx:
+            yield tx
 
     def listen(self, hear: Callable[[str | None], None]) -> None:
         """Hear what servers announce, this one too; a lost connection is made again, and None says that it was."""
@@ -231,8 +278,9 @@ class PostgresqlStore:
 
     def size(self) -> int:
         """The whole database."""
-        with self._begun(READING) as connection:
-            return int(connection.execute("SELECT pg_database_size(current_database()) AS n").fetchone()["n"])
+        with self._begun(READING) as tx:
+            (cursor,) = tx.send(("SELECT pg_database_size(current_database()) AS n", None))
+            return int(cursor.fetchone()["n"])
 
     def one(self, query: str, **parameters: Any) -> Row | None:
         """The first row of a named query, outside of any transaction."""
@@ -240,9 +288,11 @@ class PostgresqlStore:
 
     def all(self, query: str, **parameters: Any) -> list[Row]:
         """All rows of a named query, outside of any transaction."""
-        connection, rows = self._first(lambda connection: _PostgresqlTransaction(connection).all(query, **parameters))
+        sql = queries("postgresql")[query]
+        connection, rows = self._first(lambda connection: connection.execute(sql, parameters).fetchall())
         self._take_back(connection)
-        return rows
+        found: list[Row] = rows
+        return found
 
     def close(self) -> None:
         """Close every idle connection, and those that listen and lead."""

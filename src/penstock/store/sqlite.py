@@ -26,11 +26,17 @@ class _SqliteTransaction:
     def execute(self, query: str, **parameters: Any) -> int:
         return self.connection.execute(self.queries[query], parameters).rowcount
 
+    def execute_later(self, query: str, **parameters: Any) -> None:
+        self.connection.execute(self.queries[query], parameters)  # it costs no more now
+
+    def several(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
+        return [self.all(query, **parameters) for query, parameters in asked]
+
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.connection.executemany(self.queries[query], rows)
 
     def insert_later(self, query: str, **parameters: Any) -> None:
-        self.connection.execute(self.queries[query], parameters)  # it costs no more now
+        self.connection.execute(self.queries[query], parameters)
 
     def announce(self, message: str) -> None:
         """Another server on the same file looks by itself now and then."""

@@ -16,30 +16,30 @@ SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND attempt_id > :attemp
 -- name: active_attempt
 SELECT * FROM attempts WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id AND ended_at IS NULL;
 
--- name: next_waiting_attempt
+-- name: waiting_attempts
 SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
 AND owner = :owner AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id
     AND c.component IN (i.component, i.node) AND c.paused = 1
     WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
-ORDER BY available_at, created_at, attempt_id LIMIT 1;
+ORDER BY available_at, created_at, attempt_id LIMIT :limit;
 
--- name: waiting_attempt_for_update
+-- name: waiting_attempts_for_update
 SELECT foremost.* FROM (
     SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
     AND owner = :owner AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id
         AND c.component IN (i.component, i.node) AND c.paused = 1
         WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
-    ORDER BY available_at, created_at, attempt_id LIMIT 20
+    ORDER BY available_at, created_at, attempt_id LIMIT 20 + :limit
 ) AS foremost JOIN pipelines p ON p.pipeline_id = foremost.pipeline_id
-ORDER BY foremost.available_at, foremost.created_at, foremost.attempt_id LIMIT 1 /*pg FOR UPDATE OF p SKIP LOCKED*/;
+ORDER BY foremost.available_at, foremost.created_at, foremost.attempt_id LIMIT :limit /*pg FOR UPDATE OF p SKIP LOCKED*/;
 
--- name: next_waiting_attempt_of_pipeline
+-- name: waiting_attempts_of_pipeline
 SELECT * FROM attempts WHERE worker_group = :worker_group AND status = 'WAITING_FOR_RUNNER' AND available_at <= :now
 AND owner = :owner AND pipeline_id = :pipeline_id
 AND NOT EXISTS (SELECT 1 FROM instances i JOIN components c ON c.pipeline_id = i.pipeline_id
     AND c.component IN (i.component, i.node) AND c.paused = 1
     WHERE i.pipeline_id = attempts.pipeline_id AND i.instance_id = attempts.instance_id)
-ORDER BY available_at, created_at, attempt_id LIMIT 1;
+ORDER BY available_at, created_at, attempt_id LIMIT :limit;
 
 -- name: move_attempt
 UPDATE attempts SET status = :to_status, task_id = :task_id, available_at = :available_at, started_at = :started_at,

@@ -4,6 +4,12 @@ INSERT INTO components (pipeline_id, component) VALUES (:pipeline_id, :component
 -- name: component_by_id
 SELECT * FROM components WHERE pipeline_id = :pipeline_id AND component = :component;
 
+-- name: what_is_to_come
+SELECT c.*, EXISTS (SELECT 1 FROM backfills b WHERE b.pipeline_id = c.pipeline_id AND b.component = c.component)
+    AS has_backfills,
+    EXISTS (SELECT 1 FROM instances i WHERE i.pipeline_id = c.pipeline_id AND i.ended_at IS NULL) AS has_active_instances
+FROM components c WHERE c.pipeline_id = :pipeline_id AND c.component = :component;
+
 -- name: components_of
 SELECT * FROM components WHERE pipeline_id = :pipeline_id ORDER BY component;
 

@@ -8,6 +8,10 @@ ON CONFLICT DO NOTHING;
 -- name: instance_by_id
 SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND instance_id = :instance_id;
 
+-- name: instance_of_task
+SELECT i.* FROM attempts a JOIN instances i ON i.pipeline_id = a.pipeline_id AND i.instance_id = a.instance_id
+WHERE a.task_id = :task_id;
+
 -- name: instance_and_its_pause
 SELECT i.*, EXISTS (SELECT 1 FROM components c WHERE c.pipeline_id = i.pipeline_id
     AND c.component IN (i.component, i.node) AND c.paused = 1) AS is_paused
