@@ -46,20 +46,19 @@ def activate(
     turn.tx.execute("set_activation", pipeline_id=pipeline.pipeline_id, number=number, at=turn.now)
     turn.pipelines.pop(pipeline.pipeline_id, None)
     plan = turn.plans.find(turn.tx, pipeline.pipeline_id, number)
-    _drop_cursors(turn, plan)
+    states = {
+        state.component: state
+        for state in read_all(ComponentState, turn.tx.all("components_of", pipeline_id=plan.pipeline_id))
+    }
+    for state in states.values():  # components that the definition no longer has are made no more
+        if state.component not in plan.components and state.next_start is not None:
+            turn.advance(plan.pipeline_id, state.component)
     for component in plan.components.values():
-        _set_out(turn, plan, component)
+        _set_out(turn, plan, component, states.get(component.id))
     if pipeline.state == "INACTIVE":
         _resume(turn, pipeline.pipeline_id, start_at)
     turn.perhaps_over.add(pipeline.pipeline_id)
     return activation
-
-
-def _drop_cursors(turn: Turn, plan: Plan) -> None:
-    """Components that the definition no longer has are made no more."""
-    for state in read_all(ComponentState, turn.tx.all("components_of", pipeline_id=plan.pipeline_id)):
-        if state.component not in plan.components and state.next_start is not None:
-            turn.advance(plan.pipeline_id, state.component)
 
 
 def _resume(turn: Turn, pipeline_id: str, start_at: int | None) -> None:
@@ -75,22 +74,21 @@ def _json(values: Values) -> str:
     return json.dumps({key: list(entries) for key, entries in values.items()})
 
 
-def _set_out(turn: Turn, plan: Plan, component: Component) -> None:
+def _set_out(turn: Turn, plan: Plan, component: Component, state: ComponentState | None) -> None:
     """Put a component's cursor where it goes on: on demand at this activation, else after its last interval."""
-    is_new = turn.tx.execute("insert_component", pipeline_id=plan.pipeline_id, component=component.id)
+    if state is None:
+        turn.tx.execute_later("insert_component", pipeline_id=plan.pipeline_id, component=component.id)
     if component.family == "Precondition":
         return
-    row = turn.tx.one("component_by_id", pipeline_id=plan.pipeline_id, component=component.id)
-    assert row is not None
-    index = read(ComponentState, row).next_index
+    index = state.next_index if state is not None else 0
     start: datetime | None
     if plan.is_on_demand:
-        index = plan.activation.number - 1 if is_new else index
+        index = plan.activation.number - 1 if state is None else index
         start = from_ms(plan.activation.scheduled_at)
     else:
         interval = component.intervals.at(index)
         start = interval[0] if interval else None
-    turn.tx.execute(
+    turn.tx.execute_later(
         "set_cursor",
         pipeline_id=plan.pipeline_id,
         component=component.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from penstock.clock import from_ms, ms_to_field, to_ms
@@ -9,7 +10,7 @@ from penstock.engine.dependencies import is_deleted, is_met_by
 from penstock.engine.plan import Component, Plan
 from penstock.engine.skipping import MOST_SKIPPED_AT_ONCE, is_skipped, leave_out, skip
 from penstock.engine.turn import Turn
-from penstock.store.rows import Activation, ComponentState, read
+from penstock.store.rows import ComponentState, read
 
 MOST_SERVED_BEFORE = 1000  # instances that are due before the first interval of their resource
 MOST_DEPENDENCIES_AT_ONCE = 5000  # in one transaction, of all components
@@ -22,19 +23,28 @@ def advance_due(turn: Turn, pipeline_id: str) -> None:
         turn.advance(pipeline_id, row["component"])
 
 
-def to_come(turn: Turn, pipeline_id: str, component_id: str) -> tuple[ComponentState | None, bool]:
-    """Where a component's schedule stands, and whether it has backfills; notes whether its pipeline is active."""
+@dataclass(frozen=True)
+class ToCome:
+    """Where a component's schedule stands, how many of its instances are active, and whether it has backfills."""
+
+    state: ComponentState
+    active: int
+    has_backfills: bool
+
+
+def to_come(turn: Turn, pipeline_id: str, component_id: str) -> ToCome | None:
+    """What may be set going of a component, None where it is unknown; notes whether its pipeline is active."""
     row = turn.tx.one("what_is_to_come", pipeline_id=pipeline_id, component=component_id)
     if row is None:
-        return None, False
+        return None
     columns = dict(row)
-    has_backfills = bool(columns.pop("has_backfills"))
+    active, has_backfills = int(columns.pop("active")), bool(columns.pop("has_backfills"))
     if columns.pop("has_active_instances"):
         turn.active.add(pipeline_id)
-    return read(ComponentState, columns), has_backfills
+    return ToCome(read(ComponentState, columns), active, has_backfills)
 
 
-def advance(turn: Turn, state: ComponentState) -> None:
+def advance(turn: Turn, state: ComponentState, active: int) -> None:
     """Make the instances of a component that are due, never more than may be active, and set when to look again."""
     pipeline_id, component_id = state.pipeline_id, state.component
     pipeline = turn.pipeline(pipeline_id)
@@ -69,12 +79,12 @@ def advance(turn: Turn, state: ComponentState) -> None:
             is_enough = skipped - index == MOST_SKIPPED_AT_ONCE
             index = skipped
             continue
-        active = turn.tx.one("active_count", pipeline_id=pipeline_id, component=component_id)
-        if active is not None and active["n"] >= component.max_active:
+        if active >= component.max_active:
             _set_cursor(turn, pipeline_id, component_id, index, start, None)
             return
-        make_instance(turn, plan, plan.components[component_id], "", start, end)
-        turn.tx.execute("set_latest_run", pipeline_id=pipeline_id, component=component_id, scheduled_start=to_ms(start))
+        active += make_instance(turn, plan, plan.components[component_id], "", start, end)
+        latest = {"pipeline_id": pipeline_id, "component": component_id, "scheduled_start": to_ms(start)}
+        turn.tx.execute_later("set_latest_run", **latest)
         turn.set_going[pipeline_id, component_id] += 1
         index += 1
 
@@ -82,11 +92,10 @@ def advance(turn: Turn, state: ComponentState) -> None:
 def interval_at(turn: Turn, plan: Plan, component: Component, index: int) -> tuple[Plan, datetime, datetime] | None:
     """The interval of an index with the plan that it belongs to; on demand, the index counts activations from 0."""
     if plan.is_on_demand:
-        row = turn.tx.one("activation_by_number", pipeline_id=plan.pipeline_id, number=index + 1)
-        if row is None:
+        if index >= turn.pipeline(plan.pipeline_id).activation:
             return None
         its_plan = turn.plans.find(turn.tx, plan.pipeline_id, index + 1)
-        moment = from_ms(read(Activation, row).scheduled_at)
+        moment = from_ms(its_plan.activation.scheduled_at)
         return its_plan, moment, moment
     interval = component.intervals.at(index)
     return (plan, *interval) if interval else None
@@ -95,7 +104,7 @@ def interval_at(turn: Turn, plan: Plan, component: Component, index: int) -> tup
 def _set_cursor(
     turn: Turn, pipeline_id: str, component: str, index: int, start: datetime | None, due: int | None
 ) -> None:
-    turn.tx.execute(
+    turn.tx.execute_later(
         "set_cursor",
         pipeline_id=pipeline_id,
         component=component,
@@ -114,8 +123,8 @@ def make_instance(
     node: str,
     start: datetime,
     end: datetime,
-) -> None:
-    """Make one instance and its preconditions' instances; a second one of an interval is never made."""
+) -> bool:
+    """Make one instance and its preconditions' instances; False where there is one of the interval."""
     instance_id = plan.instance_id(component.id, node, ms_to_field(to_ms(start)))
     timed = plan.components[node] if node else component  # a precondition is due when the object that has it is
     late_at = turn.after(component.late_after, to_ms(end if timed.is_due_at_end else start))
@@ -136,7 +145,7 @@ def make_instance(
         tries_left=component.maximum_retries,
     )
     if not made:
-        return
+        return False
     turn.due(late_at)
     add_dependencies(turn, plan, component, node, start, end)
     turn.check(plan.pipeline_id, instance_id)
@@ -151,6 +160,7 @@ def make_instance(
         turn.tx.execute("unmeet_producer", **named, kind=kind)
     for row in waiting:
         turn.check(plan.pipeline_id, row["consumer"])
+    return True
 
 
 def add_dependencies(turn: Turn, plan: Plan, component: Component, node: str, start: datetime, end: datetime) -> None:
@@ -159,7 +169,7 @@ def add_dependencies(turn: Turn, plan: Plan, component: Component, node: str, st
     if component.family == "Resource":
         _add_served(turn, plan, component, instance_id, start, end)
     else:
-        for producer in component.producers:
+        for producer in plan.components[node].producers if component.is_asked_last else component.producers:
             for producer_start in plan.components[producer].intervals.serving(start, end):
                 _add_dependency(turn, plan, instance_id, "data", producer, "", producer_start)
         for precondition in component.preconditions:
@@ -222,7 +232,7 @@ def _add_dependency(
     """A row by component and scheduled start, which holds before the producer exists; met where it has ended well."""
     turn.dependencies += 1
     existing = turn.instance_at(plan.pipeline_id, producer, node, to_ms(start))
-    turn.tx.execute(
+    turn.tx.execute_later(
         "insert_dependency",
         pipeline_id=plan.pipeline_id,
         consumer=consumer,

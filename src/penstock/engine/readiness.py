@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from penstock.engine import attempts, resources
-from penstock.engine.dependencies import producer_of, unmet
+from penstock.engine.dependencies import producer_of
 from penstock.engine.plan import Component
 from penstock.engine.status import UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
-from penstock.store.rows import Dependency, Instance
+from penstock.store.rows import Dependency, Instance, read, read_all
 
 
 def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
     """Look at one instance: it goes on, fails with what it waits for, or stays."""
-    instance = turn.instance(pipeline_id, instance_id)
-    if instance is None or instance.ended_at is not None:
+    instances, dependencies = turn.tx.several(
+        ("instance_and_its_pause", {"pipeline_id": pipeline_id, "instance_id": instance_id}),
+        ("unmet_dependencies", {"pipeline_id": pipeline_id, "consumer": instance_id}),
+    )
+    if not instances:
         return
+    columns = dict(instances[0])
+    is_paused = bool(columns.pop("is_paused"))
+    instance, waits = read(Instance, columns), read_all(Dependency, dependencies)
     component = turn.component(instance)
-    if component is None:
+    if component is None or instance.ended_at is not None:
         return
-    waits = unmet(turn, instance)
     if instance.family == "Resource":
         if not resources.is_needed(turn, instance, waits):
             resources.shut_down(turn, instance)
         return
     if instance.status != "WAITING_ON_DEPENDENCIES":
         return
-    if component.cascades and _cascade(turn, instance, waits):
+    owner = turn.plan(instance).components.get(instance.node) if component.is_asked_last else None
+    if (component.cascades or (owner is not None and owner.cascades)) and _cascade(turn, instance, waits):
         return
-    if is_held(turn, instance):
+    if is_paused or turn.pipeline(pipeline_id).state not in ("SCHEDULED", "FINISHED"):
         return
     kinds = {dependency.kind for dependency in waits}
     if not waits:
@@ -39,19 +45,13 @@ def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
         _ask_preconditions_now(turn, waits)
 
 
-def is_held(turn: Turn, instance: Instance) -> bool:
-    """Whether the pipeline or the component was told to stand still."""
-    is_active = turn.pipeline(instance.pipeline_id).state in ("SCHEDULED", "FINISHED")
-    return not is_active or turn.paused(instance) is not None
-
-
 def _go_on(turn: Turn, instance: Instance, component: Component) -> None:
     if instance.family == "DataNode":
         moved = move(turn.tx, instance, "finish", turn.now, started_at=turn.now)
         if moved is not None:
             turn.ended.append(moved)
     else:
-        attempts.queue(turn, instance, component)
+        attempts.queue(turn, instance, component, is_current=True)
 
 
 def _cascade(turn: Turn, instance: Instance, waits: list[Dependency]) -> bool:

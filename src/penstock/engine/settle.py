@@ -19,11 +19,11 @@ def settle(turn: Turn) -> None:
             resources.end_after_failure(turn, instance)
         elif turn.cursors:
             cursor = turn.cursors.popleft()
-            state, has_backfills = materialise.to_come(turn, *cursor)
-            if state is not None:
-                materialise.advance(turn, state)
-            if has_backfills:
-                backfill.advance(turn, *cursor)
+            upcoming = materialise.to_come(turn, *cursor)
+            if upcoming is not None:
+                materialise.advance(turn, upcoming.state, upcoming.active)
+                if upcoming.has_backfills:
+                    backfill.advance(turn, *cursor)
         elif turn.checks:
             readiness.check(turn, *turn.checks.popleft())
         elif turn.perhaps_over:

@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 from penstock.store.database import Row, StoreError, Transaction
+from penstock.store.postgresql_connection import Connection, Result, Statement
 from penstock.store.sql_files import migrations, queries
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
-Statement = tuple[str, Mapping[str, Any] | None]
-First = Callable[[Callable[[Any], list[Any]]], tuple[Any, list[Any]]]
+First = Callable[[Callable[[Connection], list[Result]]], tuple[Connection, list[Result]]]
 CHANNEL = "penstock"
 MIGRATION, LEADER = 7367, 7368  # advisory locks
 HEAR_SECONDS, AGAIN_SECONDS = 1.0, 1.0
@@ -24,9 +27,9 @@ OFFSET_SECONDS = 5.0
 MOST_ROWS = 50  # of one statement
 CLOCK = "SELECT extract(epoch FROM clock_timestamp()) AS at"
 FOUND_DEAD = ("tcp_keepalives_idle = 4", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
-WRITING = ("BEGIN", None)
-READING = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", None)
-COMMIT = "COMMIT"
+WRITING: Statement = ("BEGIN", {})
+READING: Statement = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {})
+COMMIT: Statement = ("COMMIT", {})
 _QUOTED = re.compile(r"""(["']).*\1""")  # a host that errors quote is a part of the password if that has an @
 
 
@@ -34,7 +37,7 @@ class _PostgresqlTransaction:
     """Statements are sent when one of them is asked for its answer, those before it in the same message."""
 
     def __init__(self, first: First, *waiting: Statement) -> None:
-        self.used: Any = None  # the connection that it has begun on
+        self.used: Connection | None = None  # the one that it has begun on
         self.queries = queries("postgresql")
         self._first = first
         self._waiting = list(waiting)
@@ -42,25 +45,26 @@ class _PostgresqlTransaction:
 
     @property
     def connection(self) -> Any:
-        """The connection, with everything sent that waits."""
+        """psycopg's connection, with everything sent that waits."""
         if self._waiting:
             self.send()
-        return self.used
+        assert self.used is not None
+        return self.used.psycopg
 
-    def send(self, *asked: Statement) -> list[Any]:
-        """The cursors of some statements, which are sent with all that waits."""
+    def send(self, *asked: Statement) -> list[Result]:
+        """What comes of some statements, which are sent with all that waits."""
         sent = [*self._waiting, *asked]
         self._waiting.clear()
         if self.used is None:
-            self.used, cursors = self._first(lambda connection: _sent(connection, sent))
+            self.used, results = self._first(lambda connection: connection.run(sent))
         else:
-            cursors = _sent(self.used, sent)
-        return cursors[len(sent) - len(asked) :]
+            results = self.used.run(sent)
+        return results[len(sent) - len(asked) :]
 
     def execute(self, query: str, **parameters: Any) -> int:
         if query.startswith("delete_"):
             self._insert_rows()  # they may be among what is deleted
-        return int(self.send((self.queries[query], parameters))[0].rowcount)
+        return self.send((self.queries[query], parameters))[0].count
 
     def execute_later(self, query: str, **parameters: Any) -> None:
         self._waiting.append((self.queries[query], parameters))
@@ -91,7 +95,7 @@ class _PostgresqlTransaction:
             if len(self._waiting) == 1:
                 return
             self.send()  # on a connection that may have been cut, which a commit must not be sent on twice
-        self.send((COMMIT, None))
+        self.send(COMMIT)
 
     def announce(self, message: str) -> None:
         self._waiting.append(("SELECT pg_notify(%(channel)s, %(message)s)", {"channel": CHANNEL, "message": message}))
@@ -101,20 +105,10 @@ class _PostgresqlTransaction:
         return rows[0] if rows else None
 
     def all(self, query: str, **parameters: Any) -> list[Row]:
-        found: list[Row] = self.send((self.queries[query], parameters))[0].fetchall()
-        return found
+        return self.send((self.queries[query], parameters))[0].rows
 
     def several(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
-        cursors = self.send(*((self.queries[query], parameters) for query, parameters in asked))
-        return [cursor.fetchall() for cursor in cursors]
-
-
-def _sent(connection: Any, statements: Sequence[Statement]) -> list[Any]:
-    """The cursors of statements that are sent with one message; where one fails, none after it is run."""
-    if len(statements) == 1:
-        return [connection.execute(*statements[0])]
-    with connection.pipeline():
-        return [connection.execute(*statement) for statement in statements]
+        return [result.rows for result in self.send(*((self.queries[query], known) for query, known in asked))]
 
 
 class PostgresqlStore:
@@ -128,10 +122,6 @@ class PostgresqlStore:
     reads_here = False
 
     def __init__(self, url: str, schema: int | None = None) -> None:
-        import psycopg
-        from psycopg.conninfo import conninfo_to_dict
-        from psycopg.rows import dict_row
-
         try:
             conninfo_to_dict(url)
         except psycopg.ProgrammingError:
@@ -140,11 +130,11 @@ class PostgresqlStore:
                 " and in it %40 for @, %2F for /, %3A for : and %25 for %."
             ) from None  # the error quotes what may be the password
 
-        self._open: Callable[[], Any] = lambda: psycopg.connect(url, row_factory=dict_row, autocommit=True)
+        self._open: Callable[[], Connection] = lambda: Connection(url)
         self.unavailable: tuple[type[Exception], ...] = (psycopg.OperationalError, psycopg.InterfaceError)
         self._lock = threading.Lock()
-        self._idle: list[Any] = []
-        self._leading: Any = None
+        self._idle: list[Connection] = []
+        self._leading: Connection | None = None
         self._ahead = time.time() - time.monotonic()  # the database's clock against one that never jumps
         self._offset_at = float("-inf")
         self._closing = threading.Event()
@@ -162,16 +152,16 @@ class PostgresqlStore:
 
     def _migrate(self, last: int | None) -> None:
         with self._begun(WRITING) as tx:
-            tx.send((f"SELECT pg_advisory_xact_lock({MIGRATION})", None))
-            tx.send(("CREATE TABLE IF NOT EXISTS penstock_schema (version BIGINT NOT NULL)", None))
-            (cursor,) = tx.send(("SELECT max(version) AS version FROM penstock_schema", None))
-            at = cursor.fetchone()["version"] or 0
+            connection = tx.connection
+            connection.execute(f"SELECT pg_advisory_xact_lock({MIGRATION})")
+            connection.execute("CREATE TABLE IF NOT EXISTS penstock_schema (version BIGINT NOT NULL)")
+            at = connection.execute("SELECT max(version) AS version FROM penstock_schema").fetchone()["version"] or 0
             self.schema = at
             for number, sql in migrations("postgresql"):
                 if number > at and (last is None or number <= last):
                     self.schema = number
-                    tx.send((sql, None))
-                    tx.send(("INSERT INTO penstock_schema VALUES (%(number)s)", {"number": number}))
+                    connection.execute(sql)
+                    connection.execute("INSERT INTO penstock_schema VALUES (%s)", (number,))
             if at > max(number for number, _ in migrations("postgresql")):
                 raise StoreError("The store on PostgreSQL was made by a newer Penstock; use that one.")
 
@@ -185,7 +175,7 @@ class PostgresqlStore:
             if tx.used is not None:
                 self._take_back(tx.used)
 
-    def _first(self, work: Callable[[Any], T]) -> tuple[Any, T]:
+    def _first(self, work: Callable[[Connection], T]) -> tuple[Connection, T]:
         """A connection that has done its first work; one that the server has cut since its last use is dropped."""
         while True:
             with self._lock:
@@ -201,13 +191,15 @@ class PostgresqlStore:
                 self._take_back(connection)
                 raise
 
-    def _take_back(self, connection: Any) -> None:
+    def _take_back(self, connection: Connection) -> None:
         """Keep a connection for the next one, without what it may have begun."""
-        if not connection.closed and connection.info.transaction_status:
-            connection.execute("ROLLBACK")
-        if not connection.closed:
-            with self._lock:
-                self._idle.append(connection)
+        if connection.is_closed:
+            connection.close()
+            return
+        if connection.has_begun:
+            connection.run([("ROLLBACK", {})])
+        with self._lock:
+            self._idle.append(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -229,7 +221,7 @@ class PostgresqlStore:
     def _listen(self, hear: Callable[[str | None], None]) -> None:
         while not self._closing.is_set():
             try:
-                with self._open() as connection:
+                with self._open().psycopg as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     hear(None)
                     while not self._closing.is_set():
@@ -245,13 +237,15 @@ class PostgresqlStore:
             if self._leading is None:
                 connection = self._open()
                 for setting in FOUND_DEAD:
-                    connection.execute(f"SET {setting}")
-                if not connection.execute("SELECT pg_try_advisory_lock(%s) AS got", (LEADER,)).fetchone()["got"]:
+                    connection.psycopg.execute(f"SET {setting}")
+                if not connection.run([("SELECT pg_try_advisory_lock(%(key)s) AS got", {"key": LEADER})])[0].rows[0][
+                    "got"
+                ]:
                     connection.close()
                     return False
                 self._leading = connection
             else:
-                self._leading.execute("SELECT 1")
+                self._leading.run([("SELECT 1", {})])
         except self.unavailable:
             if self._leading is not None:
                 self._leading.close()
@@ -269,8 +263,8 @@ class PostgresqlStore:
             self._offset_at = now
             try:
                 began = time.monotonic()
-                connection, cursor = self._first(lambda connection: connection.execute(CLOCK))
-                self._ahead = float(cursor.fetchone()["at"]) - (began + time.monotonic()) / 2
+                connection, (answer,) = self._first(lambda connection: connection.run([(CLOCK, {})]))
+                self._ahead = float(answer.rows[0]["at"]) - (began + time.monotonic()) / 2
                 self._take_back(connection)
             except self.unavailable:
                 LOG.warning("The database's clock cannot be read for now.")
@@ -279,8 +273,7 @@ class PostgresqlStore:
     def size(self) -> int:
         """The whole database."""
         with self._begun(READING) as tx:
-            (cursor,) = tx.send(("SELECT pg_database_size(current_database()) AS n", None))
-            return int(cursor.fetchone()["n"])
+            return int(tx.send(("SELECT pg_database_size(current_database()) AS n", {}))[0].rows[0]["n"])
 
     def one(self, query: str, **parameters: Any) -> Row | None:
         """The first row of a named query, outside of any transaction."""
@@ -288,11 +281,10 @@ class PostgresqlStore:
 
     def all(self, query: str, **parameters: Any) -> list[Row]:
         """All rows of a named query, outside of any transaction."""
-        sql = queries("postgresql")[query]
-        connection, rows = self._first(lambda connection: connection.execute(sql, parameters).fetchall())
+        statement = queries("postgresql")[query], parameters
+        connection, (answer,) = self._first(lambda connection: connection.run([statement]))
         self._take_back(connection)
-        found: list[Row] = rows
-        return found
+        return answer.rows
 
     def close(self) -> None:
         """Close every idle connection, and those that listen and lead."""

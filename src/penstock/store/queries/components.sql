@@ -7,6 +7,8 @@ SELECT * FROM components WHERE pipeline_id = :pipeline_id AND component = :compo
 -- name: what_is_to_come
 SELECT c.*, EXISTS (SELECT 1 FROM backfills b WHERE b.pipeline_id = c.pipeline_id AND b.component = c.component)
     AS has_backfills,
+    (SELECT COUNT(*) FROM instances i WHERE i.pipeline_id = c.pipeline_id AND i.component = c.component
+        AND i.ended_at IS NULL AND i.is_rerun = 0) AS active,
     EXISTS (SELECT 1 FROM instances i WHERE i.pipeline_id = c.pipeline_id AND i.ended_at IS NULL) AS has_active_instances
 FROM components c WHERE c.pipeline_id = :pipeline_id AND c.component = :component;
 

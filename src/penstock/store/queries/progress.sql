@@ -14,3 +14,8 @@ SELECT
     (SELECT COUNT(*) FROM components WHERE pipeline_id = :pipeline_id AND next_due_at <= :now) AS due,
     (SELECT MIN(next_due_at) FROM components WHERE pipeline_id = :pipeline_id) AS next_due_at;
 
+
+-- name: reported_progress
+SELECT instance_id, started_at, reported_at, fields FROM attempts WHERE pipeline_id = :pipeline_id
+AND ended_at IS NULL AND status = 'RUNNING' AND reported_at IS NOT NULL AND fields <> '{}'
+ORDER BY started_at, instance_id LIMIT :limit;
