@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench docs
+.PHONY: help setup run test test-long check bench docs
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.dev-installed ## Make .venv with Penstock and the tools for working on it
 
@@ -15,6 +15,10 @@ run: .venv/.installed ## Run the example examples/flights to its end
 
 test: setup ## Run the test suite
 	$(BIN)/python -m pytest -n 2
+
+test-long: setup ## Run the simulation and the tests of faults for some minutes
+	PENSTOCK_SIMULATION_SECONDS=60 PENSTOCK_FAULTS_SECONDS=1 \
+		$(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation tests/faults
 
 check: setup ## Check style, types, import contracts and that the docs are current
 	$(BIN)/ruff check .

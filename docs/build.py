@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from api_reference import api
+from formats_reference import formats
 
 from penstock.__main__ import MAINTENANCE, make_task_runner, start_service
 from penstock.cli.commands import make_commands
@@ -65,7 +66,8 @@ def types() -> Iterator[str]:
     yield (
         "Every type, with its own fields; the fields that a whole family shares stand at the family.\n"
         "`*` marks a field that must be given; of the fields of a group one must be given. Types marked *validates\n"
-        "only* are checked like all others, but cannot run yet: activation refuses them by name."
+        "only* are checked like all others, but cannot run yet: activation refuses them by name. What is marked\n"
+        "*extension* AWS Data Pipeline does not know."
     )
     for family in FAMILIES:
         members = sorted(
@@ -76,7 +78,9 @@ def types() -> Iterator[str]:
         yield f"Fields of every type of this family:\n\n{_table(list(shared.values()))}"
         for cls in members:
             yield f"### {cls.type_name()}"
-            yield ("" if cls.is_built else "*Validates only.* ") + inspect.cleandoc(cls.__doc__ or "")
+            mark = "*Extension.* " if cls.is_extension else ""
+            mark += "" if cls.is_built else "*Validates only.* "
+            yield mark + inspect.cleandoc(cls.__doc__ or "")
             own = [slot for slot in slots_of(cls).values() if slot != shared.get(slot.name)]
             if own:
                 yield _table(own)
@@ -89,7 +93,8 @@ def _table(slots: list[Slot]) -> str:
     for slot in slots:
         name = f"`{slot.name}`{' *' if slot.required else ''}{f' (one of: {slot.one_of})' if slot.one_of else ''}"
         default = f"`{default_of(slot)}`" if default_of(slot) else ""
-        rows.append(f"| {name} | {kind_of(slot)} | {default.encode('unicode_escape').decode()} | {slot.doc} |")
+        doc = f"*Extension.* {slot.doc}" if slot.is_extension else slot.doc
+        rows.append(f"| {name} | {kind_of(slot)} | {default.encode('unicode_escape').decode()} | {doc} |")
     return "\n".join(rows)
 
 
@@ -124,6 +129,7 @@ PAGES = {
     "reference/functions.md": functions,
     "reference/commands.md": commands,
     "reference/api.md": api,
+    "reference/formats.md": formats,
 }
 
 

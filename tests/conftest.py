@@ -15,7 +15,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "conformance"))
 sys.path.insert(1, str(Path(__file__).parent / "definition"))
 
+from mariadb import NoMariadb, find_programs, running_mariadb
+from object_servers import running_seaweedfs
 from postgresql import NoPostgresql, find_binaries, running_postgresql
+from warehouse import warehouse_folder
+
+from penstock.data.databases import connect, parse_connection_string
+from penstock.storage_settings import S3Setting
 
 _numbers = itertools.count(1)
 
@@ -31,9 +37,23 @@ def postgresql() -> Iterator[str]:
     except NoPostgresql as reason:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail(f"PostgreSQL is needed here: {reason}.")
-        pytest.skip(f"PostgreSQL is not installed: {reason}.")
+        pytest.skip(f"There is no PostgreSQL for this test: {reason}.")
     with running_postgresql() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Setting]:
+    """A SeaweedFS for S3; each pytest-xdist worker has a server of its own."""
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as setting:
+        yield setting
+
+
+@pytest.fixture(scope="session")
+def warehouse() -> Iterator[Path]:
+    """A data directory with an embedded warehouse, which ends with the tests; skips where its wheel is missing."""
+    with warehouse_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -55,6 +75,33 @@ def new_postgresql_url(postgresql: str) -> Iterator[Callable[[], str]]:
 def postgresql_url(new_postgresql_url: Callable[[], str]) -> str:
     """The URL of a fresh PostgreSQL database."""
     return new_postgresql_url()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """The URL of a MariaDB server's database `mysql`; each pytest-xdist worker has a server of its own.
+
+    Skips where the machine has no MariaDB, unless the environment says CI=true.
+    """
+    try:
+        find_programs()
+    except NoMariadb as reason:
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(f"MariaDB is needed here: {reason}.")
+        pytest.skip(f"There is no MariaDB for this test: {reason}.")
+    with running_mariadb() as url:
+        yield url
+
+
+@pytest.fixture
+def mysql_url(mariadb: str) -> Iterator[str]:
+    """The URL of a fresh MariaDB database."""
+    name = f"test_{next(_numbers)}"
+    server = parse_connection_string(mariadb, folder=Path())
+    with connect(server) as database:
+        database.execute_script(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        yield f"{mariadb.rpartition('/')[0]}/{name}"
+        database.execute_script(f"DROP DATABASE {name}")
 
 
 def _drop(server: str, name: str) -> None:

@@ -19,8 +19,9 @@ from penstock.api.tls import ServerNotStarted, given_certificate
 from penstock.cli.composition import ServiceNotStarted, ServiceOptions
 from penstock.cli.credentials import NoCredentials, data_pipeline_client, penstock_client
 from penstock.clock import SystemClock
-from penstock.data.local_folder import LocalFolder
 from penstock.data.log_files import LogFiles
+from penstock.data.seaweedfs import NotInstalled, NotStarted
+from penstock.data.storage import Storage
 from penstock.engine.alarm_targets import make_targets
 from penstock.engine.delivery import Deliverer
 from penstock.engine.engine import Engine
@@ -30,12 +31,14 @@ from penstock.locks import IN_USE, HeldFile, hold, hold_abandoned
 from penstock.log_lines import about
 from penstock.objects import load_catalogue
 from penstock.runner.commands import clean_environment
+from penstock.runner.event_sender import EventSender
 from penstock.runner.guard import Guard
 from penstock.runner.pace import Pace
 from penstock.runner.place import Place
 from penstock.runner.runner import Runner
 from penstock.service_keys import UnusableKey, add_key, delete_system_keys, shared_key
 from penstock.settings import EngineSettings, Settings, SettingsError, load_settings, make_data_dir
+from penstock.storage_in_use import use_storage
 from penstock.store.database import StoreError, open_store
 from penstock.store.secrets import MasterKeyError, Secrets
 from penstock.wire.sigv4 import Credentials
@@ -48,6 +51,16 @@ START_SECONDS = 20.0
 DELIVERERS = 4  # threads: alarms to as many slow targets do not hold up the others
 DELIVERY_SECONDS = 10.0  # for the alarms that are due when the service ends
 LOOK_SECONDS = 30.0  # between two looks for runs that were killed
+_NOT_STARTED = (
+    SettingsError,
+    StoreError,
+    MasterKeyError,
+    NoCredentials,
+    UnusableKey,
+    ServerNotStarted,
+    NotInstalled,
+    NotStarted,
+)
 # Somebody waits for the end of a run, and no other service could take over what its own tasks do.
 RUN_DEFAULTS = EngineSettings(retry_delay=0.0, precondition_interval=2.0, system_lease=EngineSettings.lease)
 
@@ -83,6 +96,8 @@ class EmbeddedService:
             make_data_dir(options.data_dir)
             self._in_use = self._use_data_dir()
             self._opened.callback(self._in_use.let_go)
+            self._storage = use_storage(self.settings.storage, options.data_dir.absolute())
+            self._opened.callback(self._storage.end)
             self.name = self._hold_name()
             self.owner = RUN + self.name if options.is_run else ""
             store = open_store(options.store, options.data_dir)
@@ -110,7 +125,7 @@ class EmbeddedService:
                 self._opened.callback(self._metrics.stop)
                 self.metrics_url = self._metrics.url
             self._server = Server(self.application, self._socket, self._certificate)
-        except (SettingsError, StoreError, MasterKeyError, NoCredentials, UnusableKey, ServerNotStarted) as error:
+        except _NOT_STARTED as error:
             raise ServiceNotStarted(str(error)) from error
         self.endpoint, self._own_endpoint = endpoints(self._socket, options.host, self._certificate)
         self.is_self_signed = self._certificate is not None and self._certificate.is_self_signed
@@ -125,9 +140,19 @@ class EmbeddedService:
         self._deliverer = Deliverer(self.engine, DELIVERERS if self.settings.alarms or self.settings.sns else 1)
         self._deliverer.start()
         self._runners: list[Runner] = []
+        lineage = self.settings.openlineage
+        self._events = EventSender(lineage) if lineage is not None else None
         if options.has_runner:
             system = add_key(self.engine, "system", self.name)
             self._start_runner(system, [SYSTEM_GROUP], SYSTEM_TASKS, hostname=self.name if not options.is_run else None)
+
+    def embedded_storage(self, bucket: str) -> Storage | None:
+        """The embedded storage, if this bucket is there."""
+        return self._storage.embedded(bucket)
+
+    def storage_place(self, data_dir: Path) -> str:
+        """Where s3:// is, for people: a folder of the data directory (as it was given), or an endpoint."""
+        return self._storage.place(data_dir)
 
     def start_runner(self, pipeline_id: str, groups: list[str]) -> None:
         """Start a task runner for worker groups of one pipeline; its key reaches no other."""
@@ -140,11 +165,12 @@ class EmbeddedService:
         place = Place(
             endpoint=self._own_endpoint,
             data_dir=self.options.data_dir.absolute(),
-            storage=LocalFolder(self.options.data_dir.absolute() / "s3"),
-            environment=clean_environment(),
+            storage=self._storage.storage,
+            environment={**clean_environment(), **self._storage.environment},
             clock=self.engine.clock,
             settings=self.settings,
             guard=Guard(),
+            events=self._events,
             config=self.options.config,
             hostname=hostname or socket.gethostname(),
             certificate=certificate,
@@ -177,6 +203,8 @@ class EmbeddedService:
         self._server.end_polls()
         for runner in self._runners:
             runner.close()
+        if self._events is not None:
+            self._events.close()
         self._server.stop(wait=not self.options.is_run)  # a run has no other callers, and its process is about to end
         self.engine.stop()
         self._loop.join(START_SECONDS)
@@ -191,6 +219,7 @@ class EmbeddedService:
         if self._metrics is not None:
             self._metrics.stop()
         self.engine.store.close()
+        self._storage.end()
         self._in_use.let_go()
         for file in self._held:
             if self.owner:
@@ -215,7 +244,7 @@ class EmbeddedService:
 
     def _log_files(self) -> LogFiles:
         folder = self.options.data_dir.absolute()
-        return LogFiles(folder, LocalFolder(folder / "s3"), self.settings.logs.keep_bytes)
+        return LogFiles(folder, self._storage.storage, self.settings.logs.keep_bytes)
 
     def _use_data_dir(self) -> HeldFile:
         """Hold the data directory together with other servers and runs, so that nothing else takes it for unused."""

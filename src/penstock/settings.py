@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from penstock.storage_settings import BUCKET_KEYS, STORAGE_KEYS, StorageSettings, WrongSetting, read_storage
+
 _HTTP = re.compile(r"https?://[^\s/]+\S*")
 SHORTEST = 0.05  # seconds between two reports: more of them would only keep a server busy
 _TARGET = re.compile(r"sns$|[A-Za-z][\w+.-]*://\S")
@@ -112,6 +114,34 @@ class RetentionSettings:
 
 
 @dataclass(frozen=True)
+class OpenLineageSettings:
+    """Where task runners tell what data their activities read and write (`[openlineage]`), by OpenLineage's HTTP.
+
+    `url` and `endpoint` are joined, `namespace` is that of the jobs, `timeout` in seconds is for one event.
+    """
+
+    url: str
+    api_key: str | None = field(default=None, repr=False)
+    namespace: str = "penstock"
+    endpoint: str = "api/v1/lineage"
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True)
+class RedshiftSettings:
+    """How real Redshift clusters reach S3 (`[redshift]`): by a role or by keys; the embedded warehouse needs none.
+
+    `staging` is a place in S3, such as `s3://bucket/staging`, for data that comes from elsewhere than S3.
+    """
+
+    iam_role: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    region: str | None = None
+    staging: str | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that `penstock.toml` can say."""
 
@@ -123,6 +153,9 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     logs: LogSettings = field(default_factory=LogSettings)
     runner: RunnerSettings = field(default_factory=RunnerSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    openlineage: OpenLineageSettings | None = None
+    redshift: RedshiftSettings = field(default_factory=RedshiftSettings)
 
 
 def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> Settings:
@@ -136,7 +169,8 @@ def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> 
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no TOML file: {error}.") from error
-    _only(path, "", document, {"databases", "engine", "sns", "alarms", "delivery", "logs", "retention", "runner"})
+    known = {"databases", "engine", "sns", "alarms", "delivery", "logs", "retention", "runner", "storage", "buckets"}
+    _only(path, "", document, known | {"redshift", "openlineage"})
     databases = {
         name: DatabaseSetting(**_table(path, f'databases."{name}"', table, DatabaseSetting, required={"url"}))
         for name, table in _as_table(path, "databases", document.get("databases", {})).items()
@@ -151,7 +185,25 @@ def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> 
         RetentionSettings(**_table(path, "retention", document.get("retention", {}), RetentionSettings)),
         LogSettings(**_table(path, "logs", document.get("logs", {}), LogSettings)),
         _runner(path, document),
+        _storage(path, document),
+        _openlineage(path, document),
+        redshift=RedshiftSettings(**_table(path, "redshift", document.get("redshift", {}), RedshiftSettings)),
     )
+
+
+def _storage(path: Path, document: Mapping[str, Any]) -> StorageSettings:
+    table = _as_table(path, "storage", document["storage"]) if "storage" in document else None
+    _only(path, "storage.", table or {}, STORAGE_KEYS)
+    buckets = {}
+    for name, entry in _as_table(path, "buckets", document.get("buckets", {})).items():
+        buckets[name] = _as_table(path, f'buckets."{name}"', entry)
+        _only(path, f'buckets."{name}".', buckets[name], BUCKET_KEYS)
+        if "url" not in buckets[name]:
+            raise SettingsError(f"{path}: 'buckets.\"{name}\"' lacks 'url'.")
+    try:
+        return read_storage(table, buckets)
+    except WrongSetting as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def _runner(path: Path, document: Mapping[str, Any]) -> RunnerSettings:
@@ -160,6 +212,20 @@ def _runner(path: Path, document: Mapping[str, Any]) -> RunnerSettings:
         if seconds < SHORTEST:
             raise SettingsError(f"{path}: 'runner.{key}' is {seconds}; it must be at least {SHORTEST} seconds.")
     return RunnerSettings(**table)
+
+
+def _openlineage(path: Path, document: Mapping[str, Any]) -> OpenLineageSettings | None:
+    if "openlineage" not in document:
+        return None
+    table = _table(path, "openlineage", document["openlineage"], OpenLineageSettings, required={"url"})
+    made = OpenLineageSettings(**table)
+    if not _HTTP.fullmatch(made.url) or "@" in made.url.partition("://")[2].partition("/")[0]:
+        raise SettingsError(  # without the value: it may hold a password
+            f"{path}: 'openlineage.url' is no URL; write http://HOST:PORT or https://HOST, and a key in 'api_key'."
+        )
+    if made.timeout < SHORTEST:
+        raise SettingsError(f"{path}: 'openlineage.timeout' is {made.timeout}; it must be at least {SHORTEST} seconds.")
+    return made
 
 
 def _sns(path: Path, document: Mapping[str, Any]) -> SnsSettings | None:
@@ -220,7 +286,7 @@ def _table(path: Path, name: str, value: Any, cls: type, required: set[str] | No
         raise SettingsError(f"{path}: '{name}' lacks '{key}'.")
     for key, entry in table.items():
         is_number = "float" in str(kinds[key].type) or "int" in str(kinds[key].type)
-        if is_number != _is_number(entry):
+        if is_number != _is_number(entry) or not (is_number or isinstance(entry, str)):
             raise SettingsError(f"{path}: '{name}.{key}' must be {'a number' if is_number else 'a text'}.")
         if kinds[key].type == "int" and not isinstance(entry, int):
             raise SettingsError(f"{path}: '{name}.{key}' is {entry}; it must be a whole number.")

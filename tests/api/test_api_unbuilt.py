@@ -30,8 +30,8 @@ def test_activation_is_refused_with_every_such_object_and_creates_nothing(api: A
         api.boto.activate_pipeline(pipelineId=pipeline_id)
     assert refused.value.response["Error"]["Message"] == (
         "The pipeline definition has errors: Count: EmrActivity cannot run in Penstock yet. Activity types that can"
-        " run: CopyActivity, ShellCommandActivity, SqlActivity.; Table: DynamoDBDataNode cannot run in Penstock yet."
-        " DataNode types that can run: S3DataNode, SqlDataNode."
+        " run: CopyActivity, RedshiftCopyActivity, ShellCommandActivity, SqlActivity.; Table: DynamoDBDataNode cannot"
+        " run in Penstock yet. DataNode types that can run: MySqlDataNode, RedshiftDataNode, S3DataNode, SqlDataNode."
     )
     assert api.pipeline_fields(pipeline_id)["@pipelineState"] == "PENDING"
     assert api.ids(pipeline_id) == []

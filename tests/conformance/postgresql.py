@@ -1,4 +1,8 @@
-"""A real PostgreSQL for tests: made in a temporary folder, on a free loopback port, ended with the tests."""
+"""A real PostgreSQL for tests: made in a temporary folder, on a free loopback port, ended with the tests.
+
+The search path's is taken, else Debian's, else that of a wheel with its programs. PENSTOCK_POSTGRESQL=18 asks for that
+major version, wherever of these it is.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -34,14 +39,38 @@ class NoPostgresql(Exception):
 
 
 def find_binaries() -> Path:
-    """The folder of `initdb` and `postgres`: where the search path leads, else Debian's."""
-    on_path = shutil.which("postgres")
-    folders = [Path(on_path).resolve().parent] if on_path else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for folder in folders:
-        if (folder / "initdb").exists() and (folder / "postgres").exists():
+    """The folder of `initdb` and `postgres`, of the version that the environment asks for; raises NoPostgresql."""
+    wanted = os.environ.get("PENSTOCK_POSTGRESQL", "")
+    found = [folder for folder in _folders() if (folder / "initdb").exists() and (folder / "postgres").exists()]
+    for folder in found:
+        if not wanted or _version(folder) == wanted:
             return folder
-    raise NoPostgresql("neither PATH nor /usr/lib/postgresql/*/bin has PostgreSQL's initdb and postgres")
+    where = "neither PATH nor /usr/lib/postgresql/*/bin nor a wheel has"
+    if wanted:
+        others = ", ".join(_version(folder) or "one that cannot be run" for folder in found) or "none"
+        raise NoPostgresql(f"{where} initdb and postgres of version {wanted} (PENSTOCK_POSTGRESQL); found: {others}")
+    raise NoPostgresql(f"{where} PostgreSQL's initdb and postgres")
+
+
+def _folders() -> list[Path]:
+    on_path = shutil.which("postgres")
+    folders = [
+        *([Path(on_path).resolve().parent] if on_path else []),
+        *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),
+        *sorted(Path(sysconfig.get_path("platlib")).glob("*/pginstall*/bin"), reverse=True),
+    ]
+    return list(dict.fromkeys(folders))
+
+
+def _version(folder: Path) -> str:
+    """The major version as the server's own user gets it; empty where that user cannot run it."""
+    asked = subprocess.run([*_as_user(), folder / "postgres", "--version"], capture_output=True, text=True, check=False)
+    return asked.stdout.removeprefix("postgres (PostgreSQL) ").partition(".")[0].strip()
+
+
+def _as_user() -> list[str]:
+    """What makes a command one of another user, since PostgreSQL refuses to run as root."""
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
 
 
 class Running:
@@ -75,7 +104,7 @@ def running_postgresql() -> Iterator[str]:
 def restartable_postgresql(settings: Mapping[str, str]) -> Iterator[Running]:
     """Start a server with these settings."""
     binaries = find_binaries()
-    as_user = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+    as_user = _as_user()
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: the path of a Unix socket has 107 characters
     try:
         if as_user:

@@ -84,6 +84,45 @@ def test_a_sqlite_address_is_a_file(text: str, path: str) -> None:
     assert parse(text) == Address("sqlite", database=path)
 
 
+@pytest.mark.parametrize(
+    ("text", "host", "port", "database"),
+    [
+        ("jdbc:mysql://db.example:3307/sales", "db.example", "3307", "sales"),
+        ("jdbc:mariadb://db.example/sales", "db.example", "", "sales"),
+        ("mysql://db.example", "db.example", "", ""),
+        ("jdbc:mysql:///sales", "localhost", "", "sales"),
+        ("jdbc:mysql:aws://one,two:3307/sales", "one,two", ",3307", "sales"),
+        ("jdbc:mysql:loadbalance://one,two/sales", "one,two", "", "sales"),
+        ("jdbc:mariadb:aurora://[::1]:3306/my%20db", "::1", "3306", "my db"),
+    ],
+)
+def test_a_mysql_address_has_host_port_and_database(text: str, host: str, port: str, database: str) -> None:
+    address = parse(text, username="me")
+    assert (address.dialect, address.host, address.port, address.database) == ("mysql", host, port, database)
+    assert address.username == "me" and str(address) == f"mysql://{host}{port and ':' + port}/{database}"
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("useSSL=false&serverTimezone=UTC", {"ssl": "disabled", "time_zone": "+00:00"}),
+        ("useSSL=true", {"ssl": "preferred"}),
+        ("useSSL=true&requireSSL=true", {"ssl": "required"}),
+        ("useSSL=true&verifyServerCertificate=true", {"ssl": "verify-ca"}),
+        ("sslMode=VERIFY_IDENTITY&useSSL=false", {"ssl": "verify-identity"}),
+        ("sslMode=verify-full&serverSslCert=file:///srv/ca.pem", {"ssl": "verify-identity", "ssl_ca": "/srv/ca.pem"}),
+        ("connectTimeout=2500&socketTimeout=0", {"connect_timeout": "2.5"}),
+        ("connectionTimeZone=GMT%2B5:30", {"time_zone": "+05:30"}),
+        ("serverTimezone=Europe/Berlin", {"time_zone": "Europe/Berlin"}),
+        ("zeroDateTimeBehavior=convertToNull", {"zero_dates": "null"}),
+        ("characterEncoding=UTF-8&useUnicode=yes&rewriteBatchedStatements=true&autoReconnect=true", {}),
+        ("user=me&password=secret", {}),
+    ],
+)
+def test_parameters_of_mysqls_java_driver_mean_what_they_mean_there(query: str, options: dict[str, str]) -> None:
+    assert dict(parse(f"jdbc:mysql://h/d?{query}").options) == options
+
+
 def test_a_sqlite_file_may_be_named_by_the_database_name() -> None:
     assert parse("jdbc:sqlite:", database="sales").database == "/data/sales"
 
@@ -91,9 +130,16 @@ def test_a_sqlite_file_may_be_named_by_the_database_name() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("jdbc:mysql://me:secret@h:3306/d", "MySQL databases .mysql:. are not built yet"),
-        ("jdbc:mariadb://h/d", "MariaDB.*not built yet"),
-        ("jdbc:redshift://h:5439/d", "Amazon Redshift.*not built yet"),
+        ("jdbc:mysql:secret", "no readable host. Write jdbc:mysql://host:port/database"),
+        ("jdbc:mysql://address=(host=h)(password=secret)/d", "no readable host"),
+        ("mysql://me:sec:ret@h:port/d", "no readable host and port.*jdbc:mysql://host"),
+        ("mysql://h/d?sslmod=require", "MySQL has no connection parameter 'sslmod'"),
+        ("jdbc:mysql://h/d?sslMode=some", "sslMode is 'some'. Give DISABLED, PREFERRED"),
+        ("jdbc:mysql://h/d?connectTimeout=5s", "connecttimeout is '5s'. Give a number of milliseconds"),
+        ("jdbc:mysql://h/d?zeroDateTimeBehavior=none", "zeroDateTimeBehavior is 'none'. Give CONVERT_TO_NULL"),
+        ("jdbc:redshift:iam://c:eu-west-1/d", "jdbc:redshift:iam: need temporary passwords"),
+        ("jdbc:duckdb:", "names no DuckDB file. Write duckdb:NAME"),
+        ("duckdb:../x.db", "lies outside of the data folder"),
         ("jdbc:oracle:thin:@//h:1521/secret", "Oracle.*not built yet"),
         ("jdbc:sqlserver://h;password=secret", "SQL Server.*not built yet"),
         ("jdbc:nosuch:secret", "'nosuch:' is not a known kind of database.*jdbc:postgresql://host"),

@@ -51,6 +51,10 @@ def contents(storage: LocalFolder, prefix: str) -> dict[str, bytes]:
     return found
 
 
+def totals(result: CopyResult) -> tuple[int, int, int]:
+    return (result.rows, result.bytes, result.objects)
+
+
 def run(address: Address, script: str) -> None:
     with connect(address) as database:
         database.execute_script(script)
@@ -68,7 +72,7 @@ def test_a_file_of_the_same_format_is_copied_byte_by_byte(storage: LocalFolder) 
     put(storage, a=b"\xff any \\bytes\r\n")
     result = copy(FileSide(storage, "s3://bucket/a"), FileSide(storage, "s3://bucket/b"))
     assert contents(storage, "b") == {"b": b"\xff any \\bytes\r\n"}
-    assert result == CopyResult(rows=0, bytes=14, objects=1)
+    assert totals(result) == (0, 14, 1)
 
 
 def test_a_file_goes_into_a_directory_under_its_name(storage: LocalFolder) -> None:
@@ -86,7 +90,7 @@ def test_a_directory_is_copied_with_everything_under_its_path(storage: LocalFold
         FileSide(storage, "s3://bucket/i", is_directory=True), FileSide(storage, "s3://bucket/o", is_directory=True)
     )
     assert contents(storage, "o") == {"o//odd": b"", "o/a": b"1", "o/b/c": b"2"}
-    assert result == CopyResult(rows=0, bytes=2, objects=3)
+    assert totals(result) == (0, 2, 3)
 
 
 def test_a_whole_bucket_is_a_directory(storage: LocalFolder) -> None:
@@ -131,7 +135,7 @@ def test_another_format_is_written_record_by_record(storage: LocalFolder) -> Non
     put(storage, i__a=b"1,a\tb\n\\N,\\,\n", i__b=b"2,")
     source = FileSide(storage, "s3://bucket/i", is_directory=True, format=CSV())
     target = FileSide(storage, "s3://bucket/o", is_directory=True, format=TSV(), compression="gzip")
-    assert copy(source, target) == CopyResult(rows=3, bytes=14, objects=2)
+    assert totals(copy(source, target)) == (3, 14, 2)
     found = {key: gzip.decompress(data) for key, data in contents(storage, "o/").items()}
     assert found == {"o/a.gz": b"1\ta\\\tb\n\\N\t,\n", "o/b.gz": b"2\t\n"}
     assert copy(source, FileSide(storage, "s3://bucket/one", format=TSV())).rows == 3
@@ -154,7 +158,7 @@ def test_a_file_goes_into_a_table(storage: LocalFolder, address: Address) -> Non
     run(address, "create table t (a int, b text)")
     result = copy(FileSide(storage, "s3://bucket/a"), TableSide(address, "t"))
     assert table(address) == [(1, "x"), (None, ""), (3, "\\N")]
-    assert result == CopyResult(rows=3, bytes=14, objects=0)
+    assert totals(result) == (3, 14, 0)
 
 
 def test_a_directory_goes_into_a_table_that_is_made(storage: LocalFolder, address: Address) -> None:
@@ -180,7 +184,7 @@ def test_a_table_goes_into_a_file_and_back(storage: LocalFolder, new_address: Ca
     side = FileSide(storage, "s3://bucket/out.csv", format=CSV())
     result = copy(TableSide(address, "t", select_query="select a, b from t order by coalesce(a, 9)"), side)
     assert contents(storage, "") == {"out.csv": b"1,x\\,y\\\\z\n2,\n3,\\N\n\\N,NULL\n"}
-    assert result == CopyResult(rows=4, bytes=26, objects=1)
+    assert totals(result) == (4, 26, 1)
     copy(side, TableSide(other, "t", create_table_sql="create table t (a int, b text)"))
     assert table(other) == table(address)
 
@@ -207,7 +211,7 @@ def test_a_table_goes_into_a_table(new_address: Callable[[], Address]) -> None:
     address, other = new_address(), new_address()
     run(address, "create table t (a int, b text); insert into t values (1, 'x'), (null, null)")
     run(other, "create table t (a int, b text)")
-    assert copy(TableSide(address, "t"), TableSide(other, "t")) == CopyResult(rows=2, bytes=0, objects=0)
+    assert totals(copy(TableSide(address, "t"), TableSide(other, "t"))) == (2, 0, 0)
     copy(
         TableSide(other, "t"),
         TableSide(
@@ -335,8 +339,10 @@ def test_a_query_that_fails_leaves_no_file(storage: LocalFolder, address: Addres
 def test_progress_is_told_and_can_end_the_copy(storage: LocalFolder, address: Address) -> None:
     put(storage, a=b"1\n" * 5000)
     run(address, "create table t (a int)")
+    insert = "insert into t values (?+0)" if address.dialect == "sqlite" else "insert into t values (?::int)"
     told: list[tuple[int, int]] = []
-    copy(FileSide(storage, "s3://bucket/a"), TableSide(address, "t"), lambda *, rows, bytes: told.append((rows, bytes)))
+    target = TableSide(address, "t", insert_query=insert)
+    copy(FileSide(storage, "s3://bucket/a"), target, lambda *, rows, bytes: told.append((rows, bytes)))
     assert told == [(2000, 10_000), (4000, 10_000), (5000, 10_000), (5000, 10_000)]
 
     def cancel(*, rows: int, bytes: int) -> None:
@@ -371,5 +377,5 @@ def test_what_is_not_built_is_refused(storage: LocalFolder) -> None:
     put(storage, a=b"1")
     with pytest.raises(CompressionError, match="'snappy' is not built yet"):
         copy(FileSide(storage, "s3://bucket/a", compression="snappy"), FileSide(storage, "s3://bucket/b"))
-    with pytest.raises(StorageError, match="Other storages are not built yet"):
+    with pytest.raises(StorageError, match="is not the URI of an S3 object"):
         copy(FileSide(storage, "s3://bucket/a"), FileSide(storage, "gs://bucket/b"))

@@ -13,15 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.data import records
-from penstock.data.formats import CSV, TSV, Format, FormatError, Row, read_rows, to_text, write_rows
+from penstock.data.formats import CSV, TSV, Format, FormatError, Row, delimited, read_rows, to_text, write_rows
+from penstock.data.formats import rows as formats_rows
 
 CUSTOM = Format("Custom", "|", ";", None)
+QUOTED = delimited("CSV", quoting="rfc4180")
 FORMATS = [
     CSV(),
     TSV(),
     CSV(escape_char="^"),
     TSV(column_separator="§", record_separator="\r", escape_char="🙂"),
     Format("words", " ", "\n", "\\", null_text="NULL"),
+    QUOTED,
+    delimited("Custom", quoting="rfc4180", column_separator="🙂"),
 ]
 
 
@@ -101,10 +105,10 @@ def test_batches_have_the_size_that_was_asked_for() -> None:
 values = st.one_of(
     st.none(), st.text(st.characters(exclude_categories=["Cs"])), st.text(",\t\\\n\r^§🙂 N\x00", max_size=5)
 )
-rows = st.lists(st.lists(values, min_size=1, max_size=4).map(tuple), max_size=8)
+rows = st.integers(1, 4).flatmap(lambda width: st.lists(st.tuples(*[values] * width), max_size=8))
 
 
-@pytest.mark.parametrize("format", FORMATS, ids=lambda format: repr(format.escape_char))
+@pytest.mark.parametrize("format", FORMATS, ids=lambda format: f"{format.name} {format.escape_char}")
 @settings(max_examples=150)
 @given(rows=rows, chunk=st.sampled_from([1, 2, 3, 7, 1 << 18]))
 def test_every_row_reads_back_as_it_was_written(format: Format, rows: list[tuple[str | None, ...]], chunk: int) -> None:
@@ -115,10 +119,29 @@ def test_every_row_reads_back_as_it_was_written(format: Format, rows: list[tuple
         assert read(data, format, batch_size=3) == rows
         if data:
             assert read(data[: -len(format.record_separator.encode())], format) == (
-                rows if rows[-1] != ("",) else rows[:-1]
+                rows[:-1] if rows[-1] == ((None if format.quote_char else ""),) else rows
             )
     finally:
         records._CHUNK = whole
+
+
+@pytest.mark.parametrize("format", [CSV(), QUOTED], ids=["escaped", "quoted"])
+@settings(max_examples=60)
+@given(rows=rows)
+def test_long_values_are_the_same_rows_and_text(format: Format, rows: list[tuple[str | None, ...]]) -> None:
+    data = written(format, *rows)
+    limit = formats_rows._LONG
+    formats_rows._LONG = 0
+    try:
+        assert written(format, *rows) == data
+        assert read(data, format) == rows
+    finally:
+        formats_rows._LONG = limit
+
+
+def test_batches_of_long_rows_are_small() -> None:
+    data = b"".join(b"%d,%s\n" % (number, b"x" * 1_000_000) for number in range(20))
+    assert max(len(batch) for batch in read_rows(io.BytesIO(data), CSV())) <= 6
 
 
 @given(rows=rows)
@@ -132,7 +155,7 @@ def test_rows_are_the_same_text_in_any_batches(rows: list[tuple[str | None, ...]
     ("data", "problem"),
     [
         (b"a\nb\n\xff\n", "Row 3 is not valid UTF-8"),
-        (b"a\\\nb\n\xff\n", "Row 2 is not valid UTF-8"),
+        (b"a\\\nb\n\xff\n", r"Row 2 \(line 3\) is not valid UTF-8"),
         (b"a\nb\\", r"Row 2 ends in the escape character"),
         (b"\x1f\x8b\x08\x00", "compressed with gzip. Set compression to 'gzip'"),
     ],
@@ -142,10 +165,11 @@ def test_bytes_that_are_no_rows_are_refused_with_the_number_of_the_row(data: byt
         read(data, CSV())
 
 
-def test_a_record_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "LONGEST_RECORD", 1 << 20)
-    with pytest.raises(FormatError, match=r"longer than 1048576 bytes.*record separator '\\n' may be wrong"):
-        read(b"x" * (1 << 21), CSV())
+def test_a_record_over_the_limit_is_refused() -> None:
+    with pytest.raises(FormatError, match=r"Row 2 is longer than 1048576 bytes.*record separator '\\n' may be wrong"):
+        list(read_rows(io.BytesIO(b"a\n" + b"x" * (1 << 21)), CSV(), longest_record=1 << 20))
+    with pytest.raises(FormatError, match=r"Row 2 is longer than 1048576 bytes. A quote in it may never be closed"):
+        list(read_rows(io.BytesIO(b'a\n"' + b"x\n" * (1 << 20)), QUOTED, longest_record=1 << 20))
 
 
 @pytest.mark.parametrize(
@@ -154,7 +178,7 @@ def test_a_record_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         (CUSTOM, ("a|b",), r"Row 2 holds 'a\|b', which the format Custom cannot write without an escape"),
         (CUSTOM, ("\\N",), r"Row 2 holds .*cannot write"),
         (Format("Custom", ",", null_text=None), (None,), "Row 2 holds NULL, which Custom cannot hold"),
-        (CSV(), (), "Row 2 has no columns"),
+        (CSV(), (), "Row 2 has 0 columns, but row 1 has 1 column"),
         (CSV(), (object(),), "Row 2 cannot be written.*type object has no text form"),
         (CSV(), ("\ud800",), "Row 2 holds text that is not valid Unicode"),
     ],
@@ -206,7 +230,7 @@ def test_formats_of_other_names_and_columns_can_be_the_same_text() -> None:
         (date(2013, 1, 2), "2013-01-02"),
         (time(1, 2, 3), "01:02:03"),
         (datetime(2013, 1, 2, 3, 4, 5), "2013-01-02 03:04:05"),
-        (datetime(2013, 1, 2, 3, 4, 5, 60), "2013-01-02 03:04:05.000060"),
+        (datetime(2013, 1, 2, 3, 4, 5, 60), "2013-01-02 03:04:05.00006"),
         (datetime(2013, 1, 2, 3, 4, 5, tzinfo=UTC), "2013-01-02 03:04:05+00:00"),
         (datetime(2013, 1, 2, tzinfo=timezone(timedelta(hours=-5))), "2013-01-02 00:00:00-05:00"),
         (b"\x00\xff", "\\x00ff"),

@@ -28,8 +28,8 @@ def test_a_uri_names_a_bucket_and_a_key(uri: str, bucket: str, key: str) -> None
     [
         ("", "not the URI of an S3 object.*s3://bucket/key"),
         ("bucket/key", "not the URI of an S3 object"),
-        ("gs://bucket/key", "gs://bucket/key.*not built yet"),
-        ("file:///etc/passwd", "not built yet"),
+        ("gs://bucket/key", "gs://bucket/key.*buckets..bucket.. in the settings maps it elsewhere"),
+        ("file:///etc/passwd", "is not the URI of an S3 object"),
         ("s3:///key", "names no bucket"),
         ("s3://", "names no bucket"),
         ("s3://../key", "'..' in 's3://../key' is not a bucket name"),

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from penstock.definition.file_form import definition_of
-from penstock.definition.json_schema import json_schema
+from penstock.definition.json_schema import EXTENSION, json_schema
 from penstock.definition.slots import slots_of
 from penstock.definition.validate import validate
 from penstock.objects import load_catalogue
@@ -161,7 +161,7 @@ def test_editors_are_told_every_type_and_every_field_with_its_documentation() ->
             if "$ref" in field:
                 _, _, family, _, key = field["$ref"].split("/")
                 field = SCHEMA["definitions"][family]["properties"][key]
-            assert field["description"] == slot.doc
+            assert field["description"] == (f"{slot.doc} {EXTENSION}" if slot.is_extension else slot.doc)
 
 
 def test_objects_without_a_type_are_offered_the_fields_of_all_types() -> None:

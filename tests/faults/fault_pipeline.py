@@ -20,7 +20,7 @@ TRIES = {"maximumRetries": "1000", "retryDelay": "1 second"}
 
 @dataclass
 class Runs:
-    """The file in which each command notes its begin and its end, by the name of its attempt's folder."""
+    """The file in which each command notes its begin and its end, by its attempt."""
 
     path: Path
     begun: Counter[str] = field(default_factory=Counter)
@@ -28,7 +28,7 @@ class Runs:
 
     def note(self, verb: str) -> str:
         """A shell command that notes something."""
-        return f"printf '%s\\n' \"{verb} ${{PWD##*/}}\" >> '{self.path}'"
+        return f"printf '%s\\n' \"{verb} #{{@headAttempt}}\" >> '{self.path}'"
 
     def command(self, seconds: float, *, ending: str = "true") -> str:
         return f"{self.note('begin')}; sleep {seconds:.2f}; {self.note('end')}; {ending}"
@@ -39,8 +39,8 @@ class Runs:
         self.ended.clear()
         if self.path.exists():
             for line in self.path.read_text().splitlines():
-                verb, folder = line.split(" ", 1)
-                (self.begun if verb == "begin" else self.ended)[folder.rpartition("-")[0]] += 1
+                verb, attempt = line.split(" ", 1)
+                (self.begun if verb == "begin" else self.ended)[attempt] += 1
         return self
 
     def by_instance(self) -> Counter[str]:
@@ -68,7 +68,7 @@ def make_pipeline(runs: Runs, count: int, seed: int, seconds: float = 0.15) -> l
     for number in range(count):
         after = chance.sample(range(number), min(number, chance.choice((0, 1, 1, 2)))) if number else []
         place: dict[str, Any] = {"runsOn": {"ref": "Machine"}} if number % 2 else {"workerGroup": GROUP}
-        once = 'case "${PWD##*/}" in *_Attempt=1-*) exit 1;; esac'
+        once = 'case "#{@headAttempt}" in *_Attempt=1) exit 1;; esac'
         command = runs.command(seconds * chance.uniform(0.3, 1.7), ending=once if number % 7 == 3 else "true")
         objects.append(activity(f"Work{number}", command, after=[f"Work{n}" for n in after], **place, **TRIES))
     bad = {"workerGroup": GROUP, "maximumRetries": "0"}

@@ -51,7 +51,7 @@ def test_a_jump_of_the_clock_ends_no_lease_and_no_timeout(
     site.server()
     site.runner()
     some = {"attemptTimeout": "10 minutes", **TRIES}
-    once = 'case "${PWD##*/}" in *_Attempt=1-*) exit 1;; esac'
+    once = 'case "#{@headAttempt}" in *_Attempt=1) exit 1;; esac'
     pipeline_id = site.activated(
         [
             DEFAULT,

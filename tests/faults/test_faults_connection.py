@@ -15,7 +15,7 @@ from fault_site import GROUP, SECONDS, SETTINGS, Site, by_hand, until
 LONG_LEASE = SETTINGS.replace("lease = 3.0", "lease = 30").replace("within = 2.0", "within = 8")
 
 
-ENDS = ("EndTask", "SetTaskStatus")  # what tells a task's end
+ENDS = ("EndTasks", "SetTaskStatus")  # what tells a task's end
 
 
 def chain(runs: Runs, count: int, seconds: float) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ import pytest
 from penstock.objects.activities.shell_command_activity import AWS_S3
 from penstock.objects.work import WorkFailed, WorkStopped
 
-HINT = " Commands that call `aws s3` cannot reach the embedded storage, which is a folder: use staging instead;"
+HINT = " Commands that call `aws s3` cannot reach the embedded storage, which is a folder: use staging instead, or"
 
 
 def shell(shop: Any, *others: dict[str, Any], **fields: Any) -> str:

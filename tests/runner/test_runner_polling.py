@@ -171,6 +171,18 @@ def test_a_task_that_goes_on_is_acknowledged(make: Make, tmp_path: Path) -> None
     end(runner)
 
 
+def test_a_task_that_may_not_be_silent_for_long_is_reported_on_more_often(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.runner.runner.FIRST_REPORT", 0.05)
+    runner, polls, reports = make(pace=Pace(report=600))
+    polls.will("PollForTask", task("exec sleep 600", reportProgressTimeout="1 second"))
+    runner.start()
+    for _ in range(3):
+        reports.wait_for("ReportTaskProgress")
+    end(runner)
+
+
 def test_a_runner_goes_on_trying_while_its_service_is_away(make: Make) -> None:
     runner, polls, reports = make()
     polls.will("PollForTask", AWAY, BROKEN, task("true"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -57,6 +58,13 @@ def refusals(shape: str, value: dict[str, Any]) -> list[str]:
 
 
 Run = Callable[..., tuple[Task, dict[str, str]]]
+
+
+@pytest.mark.parametrize(("fields", "seconds"), [({}, math.inf), ({"reportProgressTimeout": "6 seconds"}, 2.0)])
+def test_three_reports_fit_into_the_time_that_a_task_may_be_silent(
+    place: Place, fields: dict[str, str], seconds: float
+) -> None:
+    assert task_of(place, **fields).report_within == seconds
 
 
 def test_a_command_that_ends_with_0_is_finished(run: Run) -> None:
@@ -133,8 +141,8 @@ def test_commands_see_no_keys_and_no_settings_of_penstock(run: Run, monkeypatch:
 def test_the_work_folder_is_removed_whatever_happens(run: Run, place: Place) -> None:
     task, _ = run("pwd; mkdir -p a/b; touch a/b/c; exit 1")
     folder = Path(task.logs.stdout.read_text().strip())
-    assert folder.parent == place.work_folder
-    assert list(place.work_folder.iterdir()) == []
+    assert folder.parent == place.data_dir / "work"
+    assert not folder.exists() or list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("identity", ["../../x", "a/b/c", "ü😀", "x" * 300])
@@ -182,7 +190,7 @@ def test_on_another_machine_embedded_storage_is_refused_and_the_missing_option_n
     elsewhere = Place("http://penstock.example:4780", place.data_dir, NoStorage(), clean_environment(), SystemClock())
     outcome = task_of(elsewhere, scriptUri="s3://bucket/script.sh").run(catalogue)
     assert outcome["taskStatus"] == "FAILED"
-    for word in ("s3://bucket/script.sh", "--data-dir", "which this one does not have"):
+    for word in ("s3://bucket/script.sh", "--data-dir", "is on the server's machine"):
         assert word in outcome["errorMessage"]
 
 

@@ -66,10 +66,18 @@ class Task:
 class Story:
     """An engine with a clock of its own; the pipelines of other stories in the same store are not its concern."""
 
-    def __init__(self, store: Store, folder: Path, start: str = "2024-01-01T00:00:00", **settings: Any) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        start: str = "2024-01-01T00:00:00",
+        *,
+        owner: str | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock = FakeClock(start)
         self.store = store
-        self.owner = f"story:{uuid.uuid4()}"
+        self.owner = owner or f"story:{uuid.uuid4()}"
         self.engine = self.new_engine(folder, **settings)
         self.folder = folder
         self._keys = {role: self._add_key(role) for role in ("admin", "runner", "system")}

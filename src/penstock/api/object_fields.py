@@ -38,6 +38,10 @@ INSTANCE_ROW = frozenset(
 """The fields that `runtime_fields` has if an instance has them."""
 ATTEMPT_ROW = frozenset((*_OF_ROWS, "@instanceParent"))
 """The fields that `attempt_fields` has if an attempt has them."""
+KEPT_OF_REPORTS = ("rows", "bytes", "seconds", "statements", "source", "target", "columns", "way", "lastResult")
+"""What an instance shows of its last attempt's reports when it has ended: extensions of ours, set by activities."""
+LISTS_IN_REPORTS = ("source", "target", "columns", "way")
+"""Of these there is one a line in a report, and one a value in an answer."""
 
 
 def _fields(**values: str | int | Ref | None) -> FieldMap:
@@ -130,10 +134,19 @@ def instance_object(turn: Turn, instance: Instance, *, evaluate: bool) -> Pipeli
     if instance.family == "Resource" and instance.started_at is not None:
         fields["@resourceId"] = (f"{instance.pipeline_id}_{instance.instance_id}",)
         fields["@resourceRegion"] = ("local",)
-    row = turn.tx.one("active_attempt", pipeline_id=instance.pipeline_id, instance_id=instance.instance_id)
-    if row is not None:
-        fields |= _reported(read(Attempt, row))
+    fields |= {key: values for key, values in _latest_reported(turn, instance).items() if not key.startswith("@")}
     return masked_object(PipelineObject(instance.instance_id, instance.instance_id, fields))
+
+
+def _latest_reported(turn: Turn, instance: Instance) -> FieldMap:
+    """What is reported of the attempt that is on; of an instance that has ended, what its last one has moved."""
+    known = {"pipeline_id": instance.pipeline_id}
+    if instance.ended_at is None:
+        row = turn.tx.one("active_attempt", instance_id=instance.instance_id, **known)
+        return _reported(read(Attempt, row)) if row is not None else {}
+    row = turn.tx.one("attempt_by_id", attempt_id=instance.head_attempt, **known) if instance.head_attempt else None
+    reported = _reported(read(Attempt, row)) if row is not None else {}
+    return {key: reported[key] for key in KEPT_OF_REPORTS if key in reported}
 
 
 def _component_fields(plan: Plan, instance: Instance, entries: dict[str, Entry], *, evaluate: bool) -> FieldMap:
@@ -184,7 +197,9 @@ def _evaluated(plan: Plan, key: str, fields: FieldMap, entries: dict[str, Entry]
 
 
 def _reported(attempt: Attempt) -> FieldMap:
-    fields: FieldMap = {key: (str(value),) for key, value in json.loads(attempt.fields).items()}
+    fields: FieldMap = {}
+    for key, value in json.loads(attempt.fields).items():
+        fields[key] = tuple(str(value).split("\n")) if key in LISTS_IN_REPORTS else (str(value),)
     fields |= _fields(hostname=attempt.hostname, reportProgressTime=_time(attempt.reported_at))
     return fields
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from penstock.api.activation import given_values
 from penstock.api.backfill import remaining
 from penstock.api.call import (
@@ -25,6 +30,9 @@ from penstock.engine.waiting import why
 from penstock.store.rows import Activation, Backfill, Event, Pipeline, read_all
 
 EVENTS_PAGE = 1000
+MOST_RUNNING = 100
+LONGEST_TEXT = 100
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 
 def preview_intervals(call: Call, request: Request) -> Answer:
@@ -89,6 +97,7 @@ def describe_progress(call: Call, request: Request) -> Answer:
         counts = turn.tx.all("status_counts", pipeline_id=pipeline.pipeline_id)
         row = turn.tx.one("progress", pipeline_id=pipeline.pipeline_id, now=turn.now)
         backfills = read_all(Backfill, turn.tx.all("backfills_of", pipeline_id=pipeline.pipeline_id))
+        reported = turn.tx.all("reported_progress", pipeline_id=pipeline.pipeline_id, limit=MOST_RUNNING)
     assert row is not None
     return {
         "state": pipeline.state,
@@ -99,7 +108,20 @@ def describe_progress(call: Call, request: Request) -> Answer:
         "due": row["due"],
         "backfills": remaining(backfills),
         "nextDueTime": from_ms(row["next_due_at"]) if row["next_due_at"] is not None else None,
+        "running": [running for one in reported if (running := _running(one))],
     }
+
+
+def _running(row: Mapping[str, Any]) -> Answer | None:
+    """How far an attempt is by what it reported, which may be anything; None where that says nothing of it."""
+    fields = json.loads(row["fields"])
+    told: Answer = {key: int(fields[key]) for key in ("rows", "bytes") if _NUMBER.fullmatch(str(fields.get(key)))}
+    if "statements" in fields:
+        told["statements"] = str(fields["statements"])[:LONGEST_TEXT]
+    if not told:
+        return None
+    times = {"startTime": from_ms(row["started_at"]), "reportTime": from_ms(row["reported_at"])}
+    return {"objectId": row["instance_id"], **times, **told}
 
 
 def list_events(call: Call, request: Request) -> Answer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from penstock.data.storage import Storage
 from penstock.wire.sigv4 import Credentials
 
 
@@ -38,6 +39,12 @@ class Service(Protocol):
 
     metrics_url: str | None
     """Where its metrics are, if it serves them."""
+
+    def embedded_storage(self, bucket: str) -> Storage | None:
+        """The embedded storage, if this bucket is there; None where the settings have it elsewhere."""
+
+    def storage_place(self, data_dir: Path) -> str:
+        """Where s3:// is, for people: a folder of the data directory (as it was given), or an endpoint."""
 
     def start_runner(self, pipeline_id: str, groups: list[str]) -> None:
         """Start a task runner for worker groups of one pipeline, beside the one for the service's own tasks."""

@@ -13,7 +13,7 @@ import click
 
 from penstock.cli.output import fail, print_json, table
 from penstock.definition.fields import DECIDED_EARLY
-from penstock.definition.json_schema import family_of
+from penstock.definition.json_schema import EXTENSION, family_of
 from penstock.definition.problems import closest, shown
 from penstock.definition.slots import Catalogue, Declared, Slot, slots_of
 from penstock.expressions import FUNCTIONS, Function
@@ -47,7 +47,12 @@ def overview(catalogue: Catalogue) -> Document:
     families: dict[str, list[Document]] = {}
     for cls in sorted(catalogue.types.values(), key=lambda cls: (cls.family, cls.type_name())):
         families.setdefault(cls.family, []).append(
-            {"type": cls.type_name(), "doc": _doc(cls).partition("\n")[0], "isBuilt": cls.is_built}
+            {
+                "type": cls.type_name(),
+                "doc": _doc(cls).partition("\n")[0],
+                "isBuilt": cls.is_built,
+                "isExtension": cls.is_extension,
+            }
         )
     functions = [_function(FUNCTIONS[name]) for name in sorted(FUNCTIONS, key=str.lower)]
     return {"families": [{"family": key, "types": types} for key, types in families.items()], "functions": functions}
@@ -68,6 +73,7 @@ def explanation(catalogue: Catalogue, name: str) -> Document | None:
         "type": type_name,
         "family": cls.family,
         "isBuilt": cls.is_built,
+        "isExtension": cls.is_extension,
         "takesAnyField": cls.takes_any_field,
         "doc": _doc(cls),
         "types": [key for key in sorted(catalogue.types) if cls.is_abstract and issubclass(catalogue.types[key], cls)],
@@ -82,6 +88,8 @@ def kind_of(slot: Slot) -> str:
         kind = " or ".join(slot.choices)
     elif slot.kind == "ref":
         kind = "reference to " + " or ".join(_targets(slot))
+    elif slot.unit:
+        kind = f"{kind} or number of {slot.unit}s"
     return f"{kind}, several" if slot.many else kind
 
 
@@ -132,6 +140,7 @@ def _field(cls: type[Declared], slot: Slot) -> Document:
         "secret": slot.is_secret,
         "awsOnly": slot.for_aws_only,
         "unlisted": slot.unlisted,
+        "isExtension": slot.is_extension,
     }
 
 
@@ -187,7 +196,7 @@ def _text(document: Document, width: int) -> Iterator[str]:
 
 def _overview_text(document: Document, width: int) -> Iterator[str]:
     for family in document["families"]:
-        rows = [(f"  {entry['type']}", entry["doc"] + _not_built(entry)) for entry in family["types"]]
+        rows = [(f"  {entry['type']}", entry["doc"] + _remarks(entry)) for entry in family["types"]]
         yield f"{family['family'] or 'Other'}\n{_columns(rows, width)}"
     rows = [(f"  {entry['signature']}", entry["doc"].partition("\n")[0]) for entry in document["functions"]]
     yield f"Functions\n{_columns(rows, width)}"
@@ -197,7 +206,7 @@ def _overview_text(document: Document, width: int) -> Iterator[str]:
 def _type_text(document: Document, width: int) -> Iterator[str]:
     name, family = document["type"], document["family"]
     yield name if family in ("", name) else f"{name} ({family})"
-    yield _wrapped(document["doc"] + _not_built(document), width)
+    yield _wrapped(document["doc"] + _remarks(document), width)
     if document["types"]:
         yield _wrapped(f"Types: {', '.join(document['types'])}.", width)
     own = [field for field in document["fields"] if field["of"] == name]
@@ -211,8 +220,12 @@ def _type_text(document: Document, width: int) -> Iterator[str]:
 
 def _fields_table(fields: list[Document], width: int) -> str:
     headings = ("field", "kind", "needed", "default", "what it is")
-    rows = [(field["name"], field["kindInWords"], _needed(field), field["default"], field["doc"]) for field in fields]
+    rows = [(field["name"], field["kindInWords"], _needed(field), field["default"], _doc_of(field)) for field in fields]
     return _columns(rows, width, headings)
+
+
+def _doc_of(field: Document) -> str:
+    return f"{field['doc']} {EXTENSION}" if field["isExtension"] else str(field["doc"])
 
 
 def _needed(field: Document) -> str:
@@ -227,7 +240,8 @@ def _needed(field: Document) -> str:
 def _field_text(type_name: str, field: Document, width: int) -> Iterator[str]:
     yield f"{type_name}.{field['name']}"
     yield _wrapped(field["doc"], width)
-    lines = [("kind", field["kind"] + (", several" if field["several"] else ""))]
+    several = ", several" if field["several"] else ""
+    lines = [("kind", field["kindInWords"] if field["kind"] == "period" else field["kind"] + several)]
     if field["choices"]:
         lines.append(("choices", f"{', '.join(field['choices'])} (in any letter case)"))
     if field["refersTo"]:
@@ -244,6 +258,8 @@ def _field_text(type_name: str, field: Document, width: int) -> Iterator[str]:
     lines.append(("expressions", allowed[field["expressions"]]))
     if field["unlisted"]:
         lines.append(("note", f"AWS's reference does not list it. {field['unlisted']}"))
+    if field["isExtension"]:
+        lines.append(("note", EXTENSION.strip("()")))
     if field["secret"]:
         lines.append(("secret", "kept encrypted, never shown again"))
     if field["of"] != type_name:
@@ -256,8 +272,9 @@ def _method_form(document: Document) -> str:
     return f"#{{{first}.{document['function']}({', '.join(others)})}}"
 
 
-def _not_built(document: Document) -> str:
-    return "" if document["isBuilt"] else " (It validates, but cannot run here yet.)"
+def _remarks(document: Document) -> str:
+    remark = f" {EXTENSION}" if document["isExtension"] else ""
+    return remark if document["isBuilt"] else f"{remark} (It validates, but cannot run here yet.)"
 
 
 def _wrapped(text: str, width: int) -> str:

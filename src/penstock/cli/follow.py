@@ -13,14 +13,17 @@ from typing import Any
 
 import click
 
+from penstock.cli.moved import LISTS, amount
 from penstock.cli.output import moment
 from penstock.data.file_names import log_folder
 from penstock.wire.client import Client
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+LINES_SECONDS = 10.0
+MOST_RUNNING = 3
 MOST_NAMED = 5
 PAGE = 100
-ASKED = ("s3Key", "s3Prefix", "command", "scriptUri")
+ASKED = ("s3Key", "s3Prefix", "command", "scriptUri", "query")
 PLACES = ("filePath", "directoryPath", "table")
 FINAL = ("FINISHED", "FAILED", "CANCELED", "CASCADE_FAILED", "TIMEDOUT", "SKIPPED")
 
@@ -113,7 +116,8 @@ class Follower:
         asked = next((fields[name] for name in ASKED if name in fields), None)
         asked = asked or next((node[name] for name in PLACES if name in node), "")
         about = f" of {node['id']}" if node else ""
-        return f"{instance_id} does not hold: {fields.get('type', 'Precondition')}{about} {asked}".rstrip()
+        found = f": {fields['lastResult']}" if "lastResult" in fields else ""
+        return f"{instance_id} does not hold: {fields.get('type', 'Precondition')}{about} {asked}".rstrip() + found
 
     def _evaluated(self, instance_id: str) -> dict[str, str]:
         answer = self.client.call(
@@ -150,6 +154,10 @@ class Follower:
             _say(f"    log: {folder}")
 
 
+def _component(instance_id: str) -> str:
+    return instance_id.removeprefix("@").rpartition("_")[0]
+
+
 def _instance(attempt_id: str) -> str:
     return attempt_id.rpartition("_Attempt=")[0]
 
@@ -161,10 +169,14 @@ def attempt_logs(data_dir: Path, pipeline_id: str, fields: dict[str, str]) -> Pa
 
 
 def flat(obj: dict[str, Any]) -> dict[str, str]:
-    """An object's id and fields as one mapping; of a list its first value."""
+    """An object's id and fields as one mapping; of a list its first value, of those about moved data one a line."""
     found: dict[str, str] = {"id": obj["id"]}
     for entry in obj["fields"]:
-        found.setdefault(entry["key"], entry.get("refValue", entry.get("stringValue", "")))
+        key, value = entry["key"], entry.get("refValue", entry.get("stringValue", ""))
+        if key in LISTS and key in found:
+            found[key] += f"\n{value}"
+        else:
+            found.setdefault(key, value)
     return found
 
 
@@ -201,10 +213,29 @@ def _say(line: str) -> None:
 
 
 def _display() -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
-    """A progress bar on a terminal; nothing elsewhere."""
+    """A progress bar on a terminal; elsewhere a line now and then about what takes long."""
     if not sys.stderr.isatty():
-        return nullcontext(lambda progress: None)
+        return nullcontext(_Lines().show)
     return _Bar()
+
+
+class _Lines:
+    """Says how far instances are that move data, every LINES_SECONDS and only where that has changed."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, str] = {}
+        self._due = time.monotonic() + LINES_SECONDS  # most have ended before
+
+    def show(self, progress: dict[str, Any]) -> None:
+        """Say it if it is time."""
+        now = time.monotonic()
+        running = {entry["objectId"]: amount(entry) for entry in progress.get("running", ())}
+        if not running or now < self._due:
+            return
+        for identity, text in running.items():
+            if text and self._said.get(identity) != text:
+                _say(f"{identity}: {text}")
+        self._said, self._due = running, now + LINES_SECONDS
 
 
 class _Bar:
@@ -228,6 +259,9 @@ class _Bar:
         total = sum(counts.values())
         done = sum(count for status, count in counts.items() if status in FINAL)
         text = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()) if status != "FINISHED")
+        # In front, by the component alone: a terminal shows no more than its width.
+        running = [f"{_component(entry['objectId'])} {amount(entry)}" for entry in progress.get("running", ())]
+        text = "; ".join([*running[:MOST_RUNNING], text])
         if progress.get("nextDueTime") is not None and not progress["working"]:
             text += f" next due {moment(progress['nextDueTime'])}"
         self._progress.update(self._task, total=total or None, completed=done, description=text)

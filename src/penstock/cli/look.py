@@ -15,6 +15,7 @@ from penstock.cli.connection import (
     pipeline_fields,
 )
 from penstock.cli.follow import FINAL, instances
+from penstock.cli.moved import amount, amount_of_instance, json_of, lineage
 from penstock.cli.output import counted, fail, moment, print_json, table
 from penstock.cli.result import ALWAYS_SHOWN, SHOWN, UNSUCCESSFUL
 from penstock.definition.api_form import values_to_api
@@ -53,9 +54,13 @@ def show_status(service: Service, wanted: str, as_json: bool) -> None:
         {"component": row["component"], **{key: moment(row[key]) for key in ("nextStart", "endTime")}}
         for row in progress["backfills"]
     ]
+    running = [
+        {key: moment(value) if key.endswith("Time") else value for key, value in entry.items()}
+        for entry in progress.get("running", ())
+    ]
     if as_json:
         document = {"pipelineId": pipeline.pipeline_id, "name": pipeline.name, "state": progress["state"]}
-        document |= {"counts": counts, **numbers, "nextDueTime": next_due, "backfills": backfills}
+        document |= {"counts": counts, **numbers, "nextDueTime": next_due, "backfills": backfills, "running": running}
         print_json({**document, "fields": _without_id(fields)})
         return
     health = f", health {fields['@healthStatus']}" if "@healthStatus" in fields else ""
@@ -66,6 +71,8 @@ def show_status(service: Service, wanted: str, as_json: bool) -> None:
     for key, text in busy.items():
         if numbers[key]:
             click.echo(f"  {numbers[key]} {text}")
+    for entry in running:
+        click.echo(f"  {entry['objectId']} has come to {amount(entry)} by {entry['reportTime']} UTC")
     times = (("created", "@creationTime"), ("last activated", "@lastActivationTime"), ("finished", "@finishedTime"))
     for text, key in times:
         if key in fields:
@@ -85,7 +92,9 @@ def show_runs(service: Service, wanted: str, statuses: Sequence[str], only_faile
     found = instances(service.client, pipeline.pipeline_id, statuses=chosen)
     if as_json:
         shown = [
-            {key: fields.get(key) for key in ALWAYS_SHOWN} | {key: fields[key] for key in SHOWN if key in fields}
+            {key: fields.get(key) for key in ALWAYS_SHOWN}
+            | {key: fields[key] for key in SHOWN if key in fields}
+            | json_of(fields)
             for fields in found
         ]
         print_json({"pipelineId": pipeline.pipeline_id, "instances": shown})
@@ -97,6 +106,9 @@ def show_runs(service: Service, wanted: str, statuses: Sequence[str], only_faile
     headings = ["instance", "status", "started", "ended", "attempts"]
     keys = ("id", "@status", "@actualStartTime", "@actualEndTime", "@attemptCount")
     rows = [[fields.get(key, "") for key in keys] for fields in found]
+    if any(moved := [amount_of_instance(fields) for fields in found]):
+        headings.append("data")
+        rows = [[*row, text] for row, text in zip(rows, moved, strict=True)]
     reasons = [_reason(fields) for fields in found]
     if any(reasons):
         headings.append("reason")
@@ -127,7 +139,8 @@ def show_why(service: Service, identity: str, wanted: str, as_json: bool) -> Non
     status: str = answer["status"]
     reasons = [*answer["reasons"]]
     if not reasons and status in FINAL:
-        reasons = _ending(described(service, pipeline, identity))
+        fields = described(service, pipeline, identity)
+        reasons = _ending(fields) or lineage(fields)
     if as_json:
         document = {"pipelineId": pipeline.pipeline_id, "id": identity, "status": status, "reasons": reasons}
         print_json({**document, "alarms": answer["alarms"]})

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from penstock.cli.follow import FINAL, Outcome, attempt_logs, instances
+from penstock.cli.moved import amount_of_instance, json_of
 from penstock.cli.output import counted, moment, table
 from penstock.wire.client import Client
 from penstock.wire.reasons import DEACTIVATED
@@ -56,6 +57,7 @@ class Result:
             "instances": [
                 {key: instance.get(key) for key in ALWAYS_SHOWN}
                 | {key: instance[key] for key in SHOWN if key in instance}
+                | json_of(instance)
                 for instance in self.instances
             ],
             "outputs": self.outputs,
@@ -102,12 +104,16 @@ def write_table(result: Result) -> None:
         ]
         for instance in result.instances
     ]
+    headings = ["component", "scheduled start", "status", "ended", "attempts"]
+    if any(moved := [amount_of_instance(instance) for instance in result.instances]):
+        headings.append("data")
+        rows = [[*row, text] for row, text in zip(rows, moved, strict=True)]
     if rows:
-        click.echo(table(("component", "scheduled start", "status", "ended", "attempts"), rows))
+        click.echo(table(headings, rows))
 
 
-def write_summary(result: Result, outcome: Outcome, data_dir: Path, seconds: float) -> None:
-    """What else there is to know, on standard error."""
+def write_summary(result: Result, outcome: Outcome, data_dir: Path, place: str, seconds: float) -> None:
+    """What else there is to know, on standard error; `place` is where s3:// is."""
     counts: dict[str, int] = {}
     for instance in result.instances:
         counts[instance["@status"]] = counts.get(instance["@status"], 0) + 1
@@ -131,7 +137,7 @@ def write_summary(result: Result, outcome: Outcome, data_dir: Path, seconds: flo
     if result.outputs:
         _say("\nWritten:")
         _write_list(result.outputs, "written")
-    _say(f"\ns3:// is {data_dir / 's3'}; logs are in {data_dir / 'logs' / result.pipeline_id}")
+    _say(f"\ns3:// is {place}; logs are in {data_dir / 'logs' / result.pipeline_id}")
     _say(f"`penstock server --data-dir {data_dir}` shows the pipeline to boto3 and `aws datapipeline`")
 
 

@@ -21,7 +21,7 @@ from penstock.cli.interrupt import Interrupted, Interruption
 from penstock.cli.only import select
 from penstock.cli.output import counted, print_json, problem_lines
 from penstock.cli.result import read_result, state_of, write_summary, write_table
-from penstock.data.storage import StorageError
+from penstock.data.storage import StorageError, copy_between
 from penstock.definition.api_form import definition_to_api, values_to_api
 from penstock.definition.model import Definition, Values
 from penstock.definition.problems import DefinitionRefused, Problem, closest
@@ -138,7 +138,7 @@ def _run(
 ) -> int:
     client = data_pipeline_client(service.endpoint, service.credentials)
     own = penstock_client(service.endpoint, service.credentials)
-    _seed(options)
+    _seed(options, service)
     pipeline_id = _put(client, options.definition, definition)
     values: dict[str, Any] = {"parameterValues": values_to_api(given)} if given else {}
     due = _announce(own, pipeline_id, values)
@@ -159,7 +159,8 @@ def _run(
         print_json(result.as_json())
     else:
         write_table(result)
-    write_summary(result, outcome, options.data_dir, time.monotonic() - started)
+    place = service.storage_place(options.data_dir)
+    write_summary(result, outcome, options.data_dir, place, time.monotonic() - started)
     return interruption.status if outcome.interrupted_by else int(bool(result.failed or outcome.blocked))
 
 
@@ -200,24 +201,27 @@ def _deactivate(client: Client, pipeline_id: str) -> None:
         client.call("DeactivatePipeline", pipelineId=pipeline_id, cancelActive=True)
 
 
-def _seed(options: RunOptions) -> None:
+def _seed(options: RunOptions, service: Service) -> None:
     """Copy what lies in `s3/` beside the definition into the embedded storage, where it is missing or differs."""
     from penstock.data.local_folder import LocalFolder
 
     folder = options.definition.parent / "s3"
     if not folder.is_dir():
         return
-    source, target = LocalFolder(folder), LocalFolder(options.data_dir / "s3")
+    source = LocalFolder(folder)
     copied = 0
     for bucket in sorted(entry.name for entry in folder.iterdir() if entry.is_dir()):
+        target = service.embedded_storage(bucket)
+        if target is None:
+            click.echo(f"{folder / bucket} is not copied: the settings have s3://{bucket} elsewhere.", err=True)
+            continue
         existing = {entry.uri: entry for entry in target.list(f"s3://{bucket}/")}
         for entry in source.list(f"s3://{bucket}/"):
             known = existing.get(entry.uri)
             if known is not None and known.size == entry.size and known.modified >= entry.modified:
                 continue
-            with source.open(entry.uri) as stream, target.create(entry.uri) as copy:
-                while chunk := stream.read(1 << 20):
-                    copy.write(chunk)
+            copy_between(source, entry.uri, target, entry.uri)
             copied += 1
     if copied:
-        click.echo(f"Copied {counted(copied, 'object')} from {folder} to s3:// ({options.data_dir / 's3'})", err=True)
+        place = service.storage_place(options.data_dir)
+        click.echo(f"Copied {counted(copied, 'object')} from {folder} to s3:// ({place})", err=True)

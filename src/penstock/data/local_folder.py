@@ -8,6 +8,7 @@ file system that takes `A` and `a` for one name, keys that differ in nothing els
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import shutil
 import stat
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from penstock.data import local_names
 from penstock.data.storage import (
@@ -28,7 +29,12 @@ from penstock.data.storage import (
     format_uri,
     parse_object_uri,
     parse_uri,
+    read_unchanged,
+    written_whole,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _ABANDONED = 24 * 3600
 """Seconds after which a file in `.writing/` that no process holds is removed."""
@@ -68,15 +74,27 @@ class LocalFolder:
         self._refuse_link(folder, prefix_uri)
         yield from self._walk(bucket, parent + slash, rest, folder)
 
-    def open(self, uri: str) -> BinaryIO:
+    def head(self, uri: str) -> Entry:
+        """The object's size, time and mark. Raises `NoSuchKey`."""
+        path = self._find(uri)
+        if path is None:
+            raise self._missing(uri)
+        return _entry(format_uri(*parse_object_uri(uri)), os.lstat(path))
+
+    def open(self, uri: str, start: int = 0, end: int | None = None) -> BinaryIO:
         """A stream over the object's bytes. Raises `NoSuchKey`, or `NoSuchBucket` if that is missing too."""
         for _ in range(2):  # an object may move to its marked name between finding and opening
             path = self._find(uri)
             if path is not None:
                 with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                    return Path(path).open("rb")
+                    stream = Path(path).open("rb")  # noqa: SIM115
+                    stream.seek(start)
+                    return stream if end is None else cast("BinaryIO", io.BufferedReader(_Range(stream, end)))
+        raise self._missing(uri)
+
+    def _missing(self, uri: str) -> NoSuchKey:
         bucket, _ = parse_uri(uri)
-        raise NoSuchKey(uri) if (self.root / bucket).is_dir() else NoSuchBucket(uri)
+        return NoSuchKey(uri) if (self.root / bucket).is_dir() else NoSuchBucket(uri)
 
     @contextmanager
     def create(self, uri: str) -> Iterator[BinaryIO]:
@@ -122,19 +140,17 @@ class LocalFolder:
 
     def download(self, uri: str, path: Path) -> None:
         """Write the object's bytes to a local file; a file that was there stays as it is if that fails."""
-        partial = path.with_name(f".{uuid.uuid4().hex}")
-        try:
-            with self.open(uri) as source, partial.open("xb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with self.open(uri) as source, written_whole(path) as target:
+            shutil.copyfileobj(source, target, 1 << 20)
 
     def upload(self, path: Path, uri: str) -> None:
         """Make an object of a local file's bytes."""
-        with path.open("rb") as source, self.create(uri) as target:
+        with self.create(uri) as target, read_unchanged(path) as source:
             shutil.copyfileobj(source, target, 1 << 20)
+
+    def encrypted(self) -> LocalFolder:
+        """The folder itself: whoever wants it encrypted puts it on a disk that is."""
+        return self
 
     def _find(self, uri: str) -> str | None:
         """The file that holds the object: by its natural name, else by its marked one."""
@@ -211,9 +227,7 @@ class LocalFolder:
                 open_folders.append((f"{parent}{item.segment}/", self._in_order(bucket, item.path, "")))
             else:
                 with suppress(FileNotFoundError):
-                    found = os.lstat(item.path)
-                    modified = datetime.fromtimestamp(found.st_mtime, UTC)
-                    yield Entry(format_uri(bucket, parent + item.segment), found.st_size, modified)
+                    yield _entry(format_uri(bucket, parent + item.segment), os.lstat(item.path))
 
     def _in_order(self, bucket: str, folder: str, rest: str) -> Iterator[_Item]:
         """What a folder holds in the order of keys; of `a` and a stale `a%` only the first."""
@@ -251,6 +265,32 @@ class LocalFolder:
             except UnicodeEncodeError:
                 raise _no_key(bucket, path) from None
             yield _Item(segment, sort_key + b"/" if is_folder else sort_key, path, is_folder)
+
+
+def _entry(uri: str, found: os.stat_result) -> Entry:
+    mark = f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+    return Entry(uri, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), mark)
+
+
+class _Range(io.RawIOBase):
+    """What a file has before `end`."""
+
+    def __init__(self, stream: BinaryIO, end: int) -> None:
+        self._stream = stream
+        self._left = max(0, end - stream.tell())
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        data = self._stream.read(min(self._left, len(memoryview(buffer))))
+        memoryview(buffer)[: len(data)] = data
+        self._left -= len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def _no_key(bucket: str, path: str) -> StorageError:

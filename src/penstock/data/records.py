@@ -1,4 +1,4 @@
-"""The records of a stream of text: cut at the separators that are not escaped, escapes still in them."""
+"""The records of a stream of text: cut at the separators that are not escaped or quoted, the marks still in them."""
 
 from __future__ import annotations
 
@@ -10,40 +10,78 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 18
 LONGEST_RECORD = 1 << 26
-"""Bytes. A longer record is taken for a wrong record separator."""
+"""Bytes of one record, and so of one field: 64 MiB. It bounds what a task runner holds in memory."""
 
 
 class FormatError(Exception):
     """Bytes that are no rows, a value that the format cannot hold, or a format that contradicts itself."""
 
 
-def whole_records(stream: BinaryIO, format: Format) -> Iterator[bytes]:
-    """The stream in pieces of whole records, each without the record separator at its end."""
+class RecordTooLong(Exception):
+    """A record is longer than the limit; the rest of a sentence about it."""
+
+
+def whole_records(stream: BinaryIO, format: Format, longest: int = LONGEST_RECORD) -> Iterator[bytes]:
+    """The stream in pieces of whole records, each without the record separator at its end.
+
+    Raises `RecordTooLong` once more than `longest` bytes have no end of a record.
+    """
     separator = format.record_separator.encode()
-    escape = (format.escape_char or "").encode()
     kept: list[bytes] = []
     size = 0
+    odd = False  # an odd number of quotes in what is kept
     while chunk := stream.read(_CHUNK):
-        end = chunk.rfind(separator)
-        while end >= 0 and escape and _escaped_at(kept, chunk, end, escape):
-            end = chunk.rfind(separator, 0, end)
+        if format.quote_char is None:
+            end = _last_separator(kept, chunk, format, separator)
+        else:
+            end = _last_unquoted(chunk, odd)
         if end < 0:
+            odd ^= format.quote_char is not None and chunk.count(b'"') % 2 == 1
             kept.append(chunk)
             size += len(chunk)
-            if size > LONGEST_RECORD:
-                raise FormatError(
-                    f"A record is longer than {LONGEST_RECORD} bytes."
-                    f" The record separator {format.record_separator!r} may be wrong."
-                )
+            if size > longest:
+                raise RecordTooLong(_too_long(longest, format, inside_quotes=odd))
             continue
-        yield b"".join([*kept, chunk[:end]])
-        kept = [chunk[end + len(separator) :]]
-        size = len(kept[0])
+        kept.append(chunk[:end])
+        rest = chunk[end + len(separator) :]
+        odd = format.quote_char is not None and rest.count(b'"') % 2 == 1
+        whole = b"".join(kept)
+        kept, size = [rest], len(rest)
+        del chunk, rest
+        yield whole
     rest = b"".join(kept)
+    escape = (format.escape_char or "").encode()
     if rest.endswith(separator) and not (escape and _escaped_at([], rest, len(rest) - len(separator), escape)):
         yield rest.removesuffix(separator)  # a separator of several bytes that lay across two chunks
     elif rest:
         yield rest
+
+
+def _last_separator(kept: list[bytes], chunk: bytes, format: Format, separator: bytes) -> int:
+    escape = (format.escape_char or "").encode()
+    end = chunk.rfind(separator)
+    while end >= 0 and escape and _escaped_at(kept, chunk, end, escape):
+        end = chunk.rfind(separator, 0, end)
+    return end
+
+
+def _last_unquoted(chunk: bytes, odd: bool) -> int:
+    """Where the last line feed is that has an even number of quotes before it; `odd` counts those before the chunk."""
+    end = chunk.rfind(b"\n")
+    inside = odd ^ (chunk.count(b'"', 0, end) % 2 == 1) if end >= 0 else False
+    while end >= 0 and inside:
+        quote = chunk.rfind(b'"', 0, end)
+        if quote < 0:
+            return -1
+        end = chunk.rfind(b"\n", 0, quote)
+        inside = end >= 0 and inside ^ (chunk.count(b'"', end, quote + 1) % 2 == 1)
+    return end
+
+
+def _too_long(longest: int, format: Format, *, inside_quotes: bool) -> str:
+    if inside_quotes:
+        return f"is longer than {longest} bytes. A quote in it may never be closed."
+    return f"is longer than {longest} bytes. The record separator {format.record_separator!r} may be wrong."
 
 
 def ends_record(data: bytes, format: Format) -> bool:

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from penstock.data.compression import check_compression
+from penstock.data.compression import ENDINGS, check_compression
 from penstock.data.databases import Address
-from penstock.data.formats import CSV, Format
+from penstock.data.formats import CSV, AnyFormat
 from penstock.data.storage import Entry, NoSuchKey, Storage, format_uri, parse_object_uri, parse_uri
+
+
+_FILE_ENDINGS = {"CSV": "csv", "TSV": "tsv", "Parquet": "parquet", "JSONLines": "jsonl"}
 
 
 class CopyError(Exception):
@@ -20,27 +23,31 @@ class CopyError(Exception):
 class FileSide:
     """An object, or with `is_directory` the objects under a prefix.
 
-    `format` None is CSV where records are read or written. `compression` is `none` or `gzip`.
+    `format` None is CSV where records are read or written. `compression` is one that `check_compression` knows.
     """
 
     storage: Storage
     uri: str
     is_directory: bool = False
-    format: Format | None = None
+    format: AnyFormat | None = None
     compression: str = "none"
 
     def __post_init__(self) -> None:
         check_compression(self.compression)
 
     @property
-    def rows(self) -> Format:
+    def rows(self) -> AnyFormat:
         """The format in which records are read or written."""
         return self.format or CSV()
 
     @property
-    def gzip(self) -> bool:
-        """Whether the objects are compressed."""
-        return self.compression.lower() == "gzip"
+    def ending(self) -> str:
+        """What the names of its compressed objects end in; nothing without compression."""
+        return ENDINGS[self.compression.lower()]
+
+    def compressed_as(self, other: FileSide) -> bool:
+        """Whether the objects of both are compressed alike."""
+        return self.compression.lower() == other.compression.lower()
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def objects_of(side: FileSide) -> Iterator[Entry]:
 
 
 def target_uri(entry: Entry, source: FileSide, target: FileSide) -> str:
-    """Where an object goes: the file, or its name in the directory, with `.gz` as it is compressed."""
+    """Where an object goes: the file, or its name in the directory, with `.gz` or `.zst` as it is compressed."""
     if not target.is_directory:
         return target.uri
     if source.is_directory:
@@ -100,10 +107,11 @@ def target_uri(entry: Entry, source: FileSide, target: FileSide) -> str:
             raise CopyError(
                 f"The name of {entry.uri} ends in a slash, so it has no name in {target.uri}. Give a filePath."
             )
-    if target.gzip and not source.gzip and not name.endswith(".gz"):
-        name += ".gz"
-    elif source.gzip and not target.gzip:
-        name = name.removesuffix(".gz") or name
+    if source.compressed_as(target):
+        return directory_uri(target) + name
+    name = name.removesuffix(source.ending) or name
+    if not name.endswith(target.ending):
+        name += target.ending
     return directory_uri(target) + name
 
 
@@ -112,8 +120,8 @@ def table_file_uri(source: TableSide, target: FileSide) -> str:
     if not target.is_directory:
         return target.uri
     name = re.sub(r"[^\w.-]+", "_", source.table).strip("._") or "table"
-    ending = target.rows.name.lower() if target.rows.name in ("CSV", "TSV") else "txt"
-    return f"{directory_uri(target)}{name}.{ending}" + (".gz" if target.gzip else "")
+    ending = _FILE_ENDINGS.get(target.rows.name, "txt")
+    return f"{directory_uri(target)}{name}.{ending}{target.ending}"
 
 
 def refuse_overlap(source: FileSide, target: FileSide) -> None:

@@ -17,11 +17,13 @@ def to_text(value: object) -> str | None:
     | bool | `true`, `false` |
     | int, Decimal | plain digits, never an exponent; a Decimal keeps its zeros |
     | float | the shortest that reads back as the same number; `NaN`, `Infinity`, `-Infinity` |
-    | datetime | `yyyy-MM-dd HH:mm:ss[.ffffff]`, and `+HH:MM` if it is aware |
-    | date, time | `yyyy-MM-dd`, `HH:mm:ss[.ffffff]` |
+    | datetime | `yyyy-MM-dd HH:mm:ss[.f]`, and `+HH:MM` if it is aware |
+    | date, time | `yyyy-MM-dd`, `HH:mm:ss[.f]` |
     | bytes | `\\x` and hexadecimal digits |
     | UUID | its usual form |
     | dict, list | JSON without spaces |
+
+    A fraction of a second has as many digits as it needs, as PostgreSQL and DuckDB write it.
 
     Raises TypeError for any other type.
     """
@@ -45,6 +47,18 @@ def _float(value: float) -> str:
     return _NOT_FINITE.get(text, text)
 
 
+def _datetime(value: datetime) -> str:
+    text = value.isoformat(" ")
+    if not value.microsecond:
+        return text
+    return text[:26].rstrip("0") + text[26:]
+
+
+def _time(value: time) -> str:
+    text = value.isoformat()
+    return text[:15].rstrip("0") + text[15:] if value.microsecond else text
+
+
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=to_text)
 
@@ -56,9 +70,9 @@ _CONVERSIONS: dict[type, Callable[..., str]] = {
     int: int.__repr__,
     float: _float,
     Decimal: _decimal,
-    datetime: lambda value: value.isoformat(" "),
+    datetime: _datetime,
     date: date.isoformat,
-    time: time.isoformat,
+    time: _time,
     bytes: lambda value: "\\x" + value.hex(),
     bytearray: lambda value: "\\x" + value.hex(),
     memoryview: lambda value: "\\x" + value.hex(),

@@ -31,7 +31,7 @@ def convert_text(slot: Slot, text: str) -> Any:
             raise ValueError("it must be true or false")
         return BOOLEANS[text.strip().lower()]
     if slot.kind == "period":
-        return Period.parse(text)
+        return Period.parse(f"{text} {slot.unit}" if slot.unit and text.strip().isdecimal() else text)
     if slot.kind == "datetime":
         return parse_date_time(text)
     return read_integer(text) if slot.kind == "integer" else read_double(text)

@@ -35,6 +35,17 @@ def component_graph(resolved: Resolved, catalogue: Catalogue) -> Mapping[str, tu
     return graph
 
 
+def reachable(graph: Mapping[str, tuple[str, ...]], identity: str) -> set[str]:
+    """Everything that an object waits for, directly or through others."""
+    found: set[str] = set()
+    left = [identity]
+    while left:
+        new = [other for other in graph.get(left.pop(), ()) if other not in found]
+        found.update(new)
+        left += new
+    return found
+
+
 MOST_CIRCLES = 10
 
 

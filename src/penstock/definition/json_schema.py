@@ -20,6 +20,7 @@ DRAFT = "http://json-schema.org/draft-07/schema#"  # the one that editors know b
 EXPRESSION = r"#\{"
 USER_FIELD = r"^\*?(my[^a-z]|_)"
 UNTYPED = "Untyped"
+EXTENSION = "(An extension: AWS Data Pipeline does not know it.)"
 TEXT = {"not": {"type": ["object", "array", "null"]}, "minLength": 1, "errorMessage": "Give a text."}
 ANY_TEXT = {"type": ["string", "number", "boolean"]}
 _PARAMETER_TYPES = ("String", "Integer", "Double", "AWS::S3::ObjectKey")
@@ -127,6 +128,7 @@ def _shared_key(cls: type[Declared]) -> str:
 
 def _summary(cls: type[Declared]) -> str:
     text = " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
+    text += f" {EXTENSION}" if cls.is_extension else ""
     return text if cls.is_built else f"{text} (It validates, but cannot run here yet.)"
 
 
@@ -153,7 +155,8 @@ def _untyped(types: Iterable[type[Declared]]) -> Schema:
 
 def _slot(slot: Slot) -> Schema:
     value = {"$ref": f"#/definitions/{_key(slot)}"}
-    made = {"description": slot.doc, **(_several(value) if slot.many else _single(value))}
+    doc = f"{slot.doc} {EXTENSION}" if slot.is_extension else slot.doc
+    made = {"description": doc, **(_several(value) if slot.many else _single(value))}
     if slot.default not in (None, []):
         made["default"] = _written(slot.default)
     elif slot.kind == "ref":
@@ -169,6 +172,8 @@ def _key(slot: Slot) -> str:
     """The name of a slot's values among the definitions."""
     if slot.kind == "ref":
         return "-".join(["ref", *(target.type_name() or "object" for target in slot.targets)])
+    if slot.unit:
+        return f"{slot.kind}-or-{slot.unit}s"
     return "-".join(["one-of", *slot.choices]) if slot.kind == "enum" else slot.kind
 
 
@@ -189,8 +194,11 @@ def _value(slot: Slot) -> Schema:
     if slot.kind == "double":
         return _pattern(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", "Give a number, or an expression.", "number")
     if slot.kind == "period":
-        units = "|".join(_any_case(unit) for unit in UNITS)
-        return _pattern(rf"\d+\s*({units})[sS]?", "Give a number and a unit, such as 15 minutes, or an expression.")
+        units = rf"\s*({'|'.join(_any_case(unit) for unit in UNITS)})[sS]?"
+        if slot.unit:
+            message = f"Give a number and a unit, such as 15 minutes, a number of {slot.unit}s, or an expression."
+            return _pattern(rf"\d+({units})?", message, "integer")
+        return _pattern(rf"\d+{units}", "Give a number and a unit, such as 15 minutes, or an expression.")
     if slot.kind == "datetime":
         pattern = r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?"
         return _pattern(pattern, "Give a date-time as yyyy-MM-ddTHH:mm:ss (UTC), or an expression.")

@@ -55,6 +55,8 @@ class Slot:
     for_aws_only: bool = False
     is_schedule: bool = False
     unlisted: str = ""
+    is_extension: bool = False
+    unit: str = ""
 
     @property
     def is_secret(self) -> bool:
@@ -72,6 +74,8 @@ class _SlotSpec:
     for_aws_only: bool
     is_schedule: bool
     unlisted: str
+    is_extension: bool
+    unit: str
 
 
 def slot(
@@ -84,15 +88,18 @@ def slot(
     for_aws_only: bool = False,
     is_schedule: bool = False,
     unlisted: str = "",
+    is_extension: bool = False,
+    unit: str = "",
 ) -> Any:
     """Declare a slot.
 
     `one_of` names a group of which at least one must be given (and not two, with `at_most_one`); `name` is the wire
     name where it is not the attribute in camel case; `for_aws_only` marks what only AWS's own service needs (a warning
     here); `is_schedule` marks a field that on-demand pipelines leave out; `unlisted` marks a field that real
-    definitions have though AWS's reference does not list it (a warning), and says what to do instead.
+    definitions have though AWS's reference does not list it (a warning), and says what to do instead; `is_extension`
+    marks a field that AWS Data Pipeline does not know; `unit` is that of a period given as a number alone.
     """
-    return _SlotSpec(doc, default, one_of, at_most_one, name, for_aws_only, is_schedule, unlisted)
+    return _SlotSpec(doc, default, one_of, at_most_one, name, for_aws_only, is_schedule, unlisted, is_extension, unit)
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(slot,))
@@ -101,11 +108,13 @@ class Declared:
 
     `is_built` says that Penstock can run the type: one that is not validates, and is refused at activation.
     `takes_any_field` marks a type whose fields AWS has not published: those without a slot are accepted as they are.
+    `is_extension` marks a type that AWS Data Pipeline does not know.
     """
 
     is_abstract: ClassVar[bool] = True
     is_built: ClassVar[bool] = True
     takes_any_field: ClassVar[bool] = False
+    is_extension: ClassVar[bool] = False
     family: ClassVar[str] = ""
     icon: ClassVar[str] = "object"
 
@@ -207,6 +216,8 @@ def _make(cls: type, attribute: str, annotation: Any, spec: _SlotSpec) -> Slot:
         for_aws_only=spec.for_aws_only,
         is_schedule=spec.is_schedule,
         unlisted=spec.unlisted,
+        is_extension=spec.is_extension,
+        unit=spec.unit,
     )
 
 

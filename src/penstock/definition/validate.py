@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import chain
 
-from penstock.definition.dependencies import component_graph, family_of, find_circles
+from penstock.definition.dependencies import component_graph, family_of, find_circles, reachable
 from penstock.definition.fields import typed_problems, untyped_problems
 from penstock.definition.limits import limit_problems
 from penstock.definition.model import DEFAULT, Definition, PipelineObject, Values
@@ -26,6 +27,7 @@ CASCADE_WARNING = (
 LOG_WARNING = (
     "'pipelineLogUri'is missing. It is recommended to set this value on Default object for better troubleshooting."
 )
+DEFAULT_MOST_ACTIVE = 5  # the guide's; a server's settings may say something else
 MOST_LINKED = 50_000  # intervals of other objects within one of an object, each of which is a row
 SCHEDULED = ("Activity", "DataNode", "Resource")
 
@@ -84,6 +86,7 @@ def _validate(definition: Definition, catalogue: Catalogue, given: Values | None
     problems.extend(_circle_problems(resolved, catalogue))
     problems.extend(_schedule_problems(resolved, catalogue))
     problems.extend(_crowd_problems(resolved, catalogue))
+    problems.extend(_standstill_problems(resolved, catalogue))
     problems.extend(_recommendations(resolved, catalogue))
     return Verdict(resolved, tuple(dict.fromkeys(problems)))
 
@@ -170,17 +173,8 @@ def _schedule_problems(resolved: Resolved, catalogue: Catalogue) -> Iterator[Pro
 
 def _crowd_problems(resolved: Resolved, catalogue: Catalogue) -> Iterator[Problem]:
     """Periods so different that one instance would be linked with a multitude of others."""
-    if resolved.may_be_on_demand:
-        return
-    families = {identity: family_of(resolved, catalogue, identity) for identity in resolved.objects}
-    periods: dict[str, Period] = {}
+    periods = _periods(resolved, catalogue)
     linked: dict[str, int] = {}
-    for identity, obj in resolved.objects.items():
-        schedule = schedule_of(resolved, families, obj) if families[identity] in SCHEDULED else None
-        with suppress(ValueError):
-            period = Period.parse(schedule.text("period") or "") if schedule is not None else None
-            if period is not None and period.amount:
-                periods[identity] = period
     links = [
         (identity, key, other)
         for identity in periods
@@ -198,6 +192,51 @@ def _crowd_problems(resolved: Resolved, catalogue: Catalogue) -> Iterator[Proble
                 f" them '{shorter}' ({periods[shorter]});"
             )
             yield Problem(resolved.owner(identity, key), key, message, f"{MOST_LINKED:,} is the most.", other)
+
+
+def _periods(resolved: Resolved, catalogue: Catalogue) -> dict[str, Period]:
+    """The period of each object that has one; nothing on demand."""
+    if resolved.may_be_on_demand:
+        return {}
+    families = {identity: family_of(resolved, catalogue, identity) for identity in resolved.objects}
+    periods: dict[str, Period] = {}
+    for identity, obj in resolved.objects.items():
+        schedule = schedule_of(resolved, families, obj) if families[identity] in SCHEDULED else None
+        with suppress(ValueError):
+            period = Period.parse(schedule.text("period") or "") if schedule is not None else None
+            if period is not None and period.amount:
+                periods[identity] = period
+    return periods
+
+
+def _standstill_problems(resolved: Resolved, catalogue: Catalogue) -> Iterator[Problem]:
+    """A resource kept for an activity that waits for what needs a later instance of the same resource."""
+    periods = _periods(resolved, catalogue)
+    graph = component_graph(resolved, catalogue)
+    users: dict[str, list[str]] = {}
+    for identity in periods:
+        for resource in resolved.objects[identity].refs("runsOn")[:1]:
+            users.setdefault(resource, []).append(identity)
+    for resource, found in users.items():
+        if resource not in periods:
+            continue
+        kept_for: dict[timedelta, tuple[str, str]] = {}  # for each of these periods an instance may be kept
+        for activity in found:
+            length = periods[activity].length()
+            before = reachable(graph, activity) if length > periods[resource].length() else ()
+            later = next((other for other in found if other in before and periods[other].length() < length), None)
+            if later is not None:
+                kept_for[length] = activity, later
+        with suppress(ValueError):  # a problem of its slot
+            most = int(resolved.objects[resource].text("maxActiveInstances") or DEFAULT_MOST_ACTIVE)
+            if len(kept_for) >= most:
+                activity, later = kept_for[max(kept_for)]
+                message = (
+                    f"'{activity}' ({periods[activity]}) keeps an instance of '{resource}' ({periods[resource]})"
+                    f" while it waits for '{later}', which needs later instances; 'maxActiveInstances' is {most}."
+                )
+                remedy = f"Give it {len(kept_for) + 1} or more, or '{resource}' the schedule of '{activity}'."
+                yield Problem(resolved.owner(resource, "maxActiveInstances"), "maxActiveInstances", message, remedy)
 
 
 def _served_resources(resolved: Resolved, catalogue: Catalogue) -> Iterator[str]:

@@ -10,6 +10,7 @@ from penstock.clock import from_ms, to_ms
 from penstock.definition.model import Values
 from penstock.definition.timetable import Timing
 from penstock.engine import endings, rerun
+from penstock.engine.materialise import set_cursor
 from penstock.engine.plan import Component, Plan
 from penstock.engine.skipping import leave_out
 from penstock.engine.turn import Turn
@@ -76,9 +77,9 @@ def _json(values: Values) -> str:
 
 def _set_out(turn: Turn, plan: Plan, component: Component, state: ComponentState | None) -> None:
     """Put a component's cursor where it goes on: on demand at this activation, else after its last interval."""
-    if state is None:
-        turn.tx.execute_later("insert_component", pipeline_id=plan.pipeline_id, component=component.id)
     if component.family == "Precondition":
+        if state is None:
+            _insert(turn, plan, component, 0, None)
         return
     index = state.next_index if state is not None else 0
     start: datetime | None
@@ -88,17 +89,21 @@ def _set_out(turn: Turn, plan: Plan, component: Component, state: ComponentState
     else:
         interval = component.intervals.at(index)
         start = interval[0] if interval else None
-    turn.tx.execute_later(
-        "set_cursor",
-        pipeline_id=plan.pipeline_id,
-        component=component.id,
-        next_index=index,
-        next_start=None if start is None else to_ms(start),
-        next_due_at=None,
-    )
+    if state is None:
+        _insert(turn, plan, component, index, start)
+    else:
+        set_cursor(turn, plan.pipeline_id, component.id, index, start, None)
     if start is None:
         leave_out(turn, plan, component, index)
     turn.advance(plan.pipeline_id, component.id)
+
+
+def _insert(turn: Turn, plan: Plan, component: Component, index: int, start: datetime | None) -> None:
+    next_start = None if start is None else to_ms(start)
+    key = {"pipeline_id": plan.pipeline_id, "component": component.id}
+    turn.tx.execute_later("insert_component", **key, next_index=index, next_start=next_start)
+    if next_start is not None:
+        turn.fresh[plan.pipeline_id, component.id] = (index, next_start)
 
 
 def deactivate(turn: Turn, pipeline: Pipeline, *, cancel_active: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from penstock.clock import from_ms, ms_to_field, to_ms
 from penstock.engine.dependencies import is_deleted, is_met_by
@@ -25,15 +26,22 @@ def advance_due(turn: Turn, pipeline_id: str) -> None:
 
 @dataclass(frozen=True)
 class ToCome:
-    """Where a component's schedule stands, how many of its instances are active, and whether it has backfills."""
+    """Where a component's schedule stands, how many of its instances are active, and whether it has backfills.
+
+    One that `is_new` was never activated before: it has no instances.
+    """
 
     state: ComponentState
-    active: int
-    has_backfills: bool
+    active: int = 0
+    has_backfills: bool = False
+    is_new: bool = False
 
 
 def to_come(turn: Turn, pipeline_id: str, component_id: str) -> ToCome | None:
     """What may be set going of a component, None where it is unknown; notes whether its pipeline is active."""
+    fresh = turn.fresh.pop((pipeline_id, component_id), None)
+    if fresh is not None:
+        return ToCome(ComponentState(pipeline_id, component_id, *fresh), is_new=True)
     row = turn.tx.one("what_is_to_come", pipeline_id=pipeline_id, component=component_id)
     if row is None:
         return None
@@ -44,14 +52,15 @@ def to_come(turn: Turn, pipeline_id: str, component_id: str) -> ToCome | None:
     return ToCome(read(ComponentState, columns), active, has_backfills)
 
 
-def advance(turn: Turn, state: ComponentState, active: int) -> None:
+def advance(turn: Turn, upcoming: ToCome) -> None:
     """Make the instances of a component that are due, never more than may be active, and set when to look again."""
+    state, active = upcoming.state, upcoming.active
     pipeline_id, component_id = state.pipeline_id, state.component
     pipeline = turn.pipeline(pipeline_id)
     if pipeline.state not in ("SCHEDULED", "FINISHED") or state.next_start is None:
         return
     if state.paused:
-        _set_cursor(turn, pipeline_id, component_id, state.next_index, from_ms(state.next_start), None)
+        set_cursor(turn, pipeline_id, component_id, state.next_index, from_ms(state.next_start), None)
         return
     index, is_enough = state.next_index, False
     while True:
@@ -59,19 +68,19 @@ def advance(turn: Turn, state: ComponentState, active: int) -> None:
         component = plan.components.get(component_id)
         interval = interval_at(turn, plan, component, index) if component else None
         if component is None or interval is None:
-            _set_cursor(turn, pipeline_id, component_id, index, None, None)
+            set_cursor(turn, pipeline_id, component_id, index, None, None)
             if component is not None:
                 leave_out(turn, plan, component, index)
             return
         plan, start, end = interval
         due = to_ms(end if component.is_due_at_end else start)
         if due > turn.now and not plan.is_on_demand:
-            _set_cursor(turn, pipeline_id, component_id, index, start, due)
+            set_cursor(turn, pipeline_id, component_id, index, start, due)
             turn.due(due)
             return
         is_enough = is_enough or turn.dependencies > MOST_DEPENDENCIES_AT_ONCE
         if is_enough or turn.set_going[pipeline_id, component_id] >= MOST_AT_ONCE:
-            _set_cursor(turn, pipeline_id, component_id, index, start, turn.now)
+            set_cursor(turn, pipeline_id, component_id, index, start, turn.now)
             turn.due(turn.now)
             return
         if is_skipped(plan, component, start, end):
@@ -80,9 +89,10 @@ def advance(turn: Turn, state: ComponentState, active: int) -> None:
             index = skipped
             continue
         if active >= component.max_active:
-            _set_cursor(turn, pipeline_id, component_id, index, start, None)
+            set_cursor(turn, pipeline_id, component_id, index, start, None)
             return
-        active += make_instance(turn, plan, plan.components[component_id], "", start, end)
+        component = plan.components[component_id]
+        active += make_instance(turn, plan, component, "", start, end, is_first=upcoming.is_new)
         latest = {"pipeline_id": pipeline_id, "component": component_id, "scheduled_start": to_ms(start)}
         turn.tx.execute_later("set_latest_run", **latest)
         turn.set_going[pipeline_id, component_id] += 1
@@ -101,9 +111,10 @@ def interval_at(turn: Turn, plan: Plan, component: Component, index: int) -> tup
     return (plan, *interval) if interval else None
 
 
-def _set_cursor(
+def set_cursor(
     turn: Turn, pipeline_id: str, component: str, index: int, start: datetime | None, due: int | None
 ) -> None:
+    """Note the next interval of a component's schedule, and when to look at it."""
     turn.tx.execute_later(
         "set_cursor",
         pipeline_id=pipeline_id,
@@ -123,32 +134,40 @@ def make_instance(
     node: str,
     start: datetime,
     end: datetime,
+    *,
+    is_first: bool = False,
 ) -> bool:
-    """Make one instance and its preconditions' instances; False where there is one of the interval."""
+    """Make one instance and its preconditions' instances; False where there is one of the interval.
+
+    Of one that `is_first` it is known that there is none.
+    """
     instance_id = plan.instance_id(component.id, node, ms_to_field(to_ms(start)))
     timed = plan.components[node] if node else component  # a precondition is due when the object that has it is
     late_at = turn.after(component.late_after, to_ms(end if timed.is_due_at_end else start))
-    made = turn.tx.execute(
-        "insert_instance",
-        pipeline_id=plan.pipeline_id,
-        instance_id=instance_id,
-        component=component.id,
-        node=node,
-        family=component.family,
-        scheduled_start=to_ms(start),
-        scheduled_end=to_ms(end),
-        activation=plan.activation.number,
-        status="WAITING_ON_DEPENDENCIES",
-        created_at=turn.now,
-        ended_at=None,
-        late_at=late_at,
-        tries_left=component.maximum_retries,
-    )
-    if not made:
+    made: dict[str, Any] = {
+        "pipeline_id": plan.pipeline_id,
+        "instance_id": instance_id,
+        "component": component.id,
+        "node": node,
+        "family": component.family,
+        "scheduled_start": to_ms(start),
+        "scheduled_end": to_ms(end),
+        "activation": plan.activation.number,
+        "status": "WAITING_ON_DEPENDENCIES",
+        "created_at": turn.now,
+        "ended_at": None,
+        "late_at": late_at,
+        "tries_left": component.maximum_retries,
+    }
+    if is_first:
+        turn.tx.execute_later("insert_instance", **made)
+    elif not turn.tx.execute("insert_instance", **made):
         return False
     turn.due(late_at)
     add_dependencies(turn, plan, component, node, start, end)
     turn.check(plan.pipeline_id, instance_id)
+    if is_first and not turn.dependencies:
+        return True  # nothing can wait for it
     named = {
         "pipeline_id": plan.pipeline_id,
         "producer": component.id,

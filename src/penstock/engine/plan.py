@@ -61,6 +61,7 @@ class Component:
     serves: tuple[str, ...] = ()
     cascades: bool = False
     is_system_managed: bool = False
+    is_asked_last: bool = False
     maximum_retries: int = 2
     retry_delay: int = 0
     attempt_timeout: Period | None = None
@@ -143,6 +144,7 @@ def make_plan(
             serves=tuple(served.get(identity, ())) if families[identity] == "Resource" else (),
             cascades=read_slot("failureAndRerunMode") == "cascade",
             is_system_managed=bool(getattr(classes[identity], "is_system_managed", False)),
+            is_asked_last=bool(getattr(classes[identity], "is_asked_last", False)),
             maximum_retries=_number(read_slot.given("maximumRetries"), default_retries) if is_retried else 0,
             retry_delay=int(settings.retry_delay * 1000) if retry_delay is None else _milliseconds(retry_delay),
             attempt_timeout=_period(read_slot("attemptTimeout")),

@@ -21,7 +21,7 @@ def settle(turn: Turn) -> None:
             cursor = turn.cursors.popleft()
             upcoming = materialise.to_come(turn, *cursor)
             if upcoming is not None:
-                materialise.advance(turn, upcoming.state, upcoming.active)
+                materialise.advance(turn, upcoming)
                 if upcoming.has_backfills:
                     backfill.advance(turn, *cursor)
         elif turn.checks:

@@ -23,7 +23,8 @@ class Turn:
 
     `ended` holds instances that have just reached a final state, `checks` instances that may be ready, `cursors`
     components of which more instances may be due, `perhaps_over` pipelines that may be finished; of those that are
-    `active`, something was active when the last instance had ended. `set_going` counts
+    `active`, something was active when the last instance had ended. `fresh` has the index and the start of the first
+    interval of components that this turn has made. `set_going` counts
     the instances of a component that its schedule and its backfills have set going, `backfilled` are the backfills'.
     `attempts` counts attempts by the status that they were moved to, for metrics.
     `pipelines` holds rows as they are now: whoever changes one takes it out. Those that are `locked` are so since
@@ -42,6 +43,7 @@ class Turn:
     cursors: deque[tuple[str, str]] = field(default_factory=deque)
     perhaps_over: set[str] = field(default_factory=set)
     active: set[str] = field(default_factory=set)
+    fresh: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     locked: frozenset[str] = frozenset()
     has_alarms: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from penstock.clock import ms_to_field
 from penstock.engine.dependencies import producer_of, unmet
 from penstock.engine.status import UNSUCCESSFUL
@@ -54,6 +56,9 @@ def why(turn: Turn, instance: Instance) -> list[str]:
     attempt_row = turn.tx.one("active_attempt", pipeline_id=instance.pipeline_id, instance_id=instance.instance_id)
     if attempt_row is not None:
         attempt = read(Attempt, attempt_row)
+        found = json.loads(attempt.fields).get("lastResult")
+        if found:
+            reasons.append(str(found))
         if attempt.status == "WAITING_FOR_RUNNER" and attempt.available_at > turn.now:
             what = "asked again" if instance.family == "Precondition" else "tried again"
             reasons.append(f"It will be {what} at {ms_to_field(attempt.available_at)}.")

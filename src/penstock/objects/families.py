@@ -5,6 +5,7 @@ The slots are those of the object reference in the AWS Data Pipeline Developer G
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from penstock.definition.model import PipelineObject
@@ -15,7 +16,8 @@ from penstock.definition.slots import Declared, slot
 if TYPE_CHECKING:
     from penstock.data.copy import FileSide, TableSide
     from penstock.data.databases import Address
-    from penstock.data.formats import Format
+    from penstock.data.datasets import Dataset
+    from penstock.data.formats import AnyFormat
     from penstock.objects.work import Work
 
 
@@ -42,8 +44,14 @@ class Tracked(Declared):
 
     @classmethod
     def check(cls, obj: PipelineObject) -> list[Problem]:
-        """Tries are not negative."""
-        return least(obj, "maximumRetries", 0)
+        """Tries are not negative, and nobody can report without a pause."""
+        problems = least(obj, "maximumRetries", 0)
+        silence = obj.text("reportProgressTimeout") or ""
+        with suppress(ValueError):  # a problem of its slot
+            if not Period.parse(silence).amount:
+                message = f"'reportProgressTimeout' is {shown(silence)}: no task runner reports as often as that."
+                problems.append(Problem(obj.id, "reportProgressTimeout", message, "At least 1 second.", silence))
+        return problems
 
 
 class Scheduled(Tracked):
@@ -115,13 +123,22 @@ class DataNode(Scheduled):
         """The node as one side of a copy."""
         raise NotImplementedError(f"{self.type_name()} has no side")
 
+    def dataset(self, work: Work) -> Dataset | None:
+        """What the data is called where lineage is recorded; None where there is no name for it."""
+        return None
+
 
 class Precondition(Tracked):
-    """What must hold before work begins; `is_system_managed` ones are asked by the service itself."""
+    """What must hold before work begins.
+
+    `is_system_managed` ones are asked by the service itself. `is_asked_last` ones are first asked when all else that
+    their object waits for is there, such as the activity that writes the data that they look at.
+    """
 
     is_abstract = True
     family: ClassVar[str] = "Precondition"
     is_system_managed: ClassVar[bool] = False
+    is_asked_last: ClassVar[bool] = False
 
     node: Declared | None = slot("The object that has this precondition; filled in at run time.")
     precondition_timeout: Period | None = slot("How long to wait for the precondition before it has failed.")
@@ -149,7 +166,7 @@ class Resource(Scheduled):
     resource_role: str | None = slot("The IAM role of the machine (AWS only).")
     role: str | None = slot("The IAM role that creates the machine (AWS only).")
     subnet_id: str | None = slot("The EC2 subnet (AWS only).")
-    terminate_after: Period | None = slot("How long the resource may live.")
+    terminate_after: Period | None = slot("How long the resource may live.", unit="hour")  # EmrCluster's is an Integer
     use_on_demand_on_last_attempt: bool = slot("Whether the last try is no spot request (AWS only).", default=False)
 
     def run(self, work: Work) -> None:
@@ -181,8 +198,8 @@ class DataFormat(Declared):
 
     column: list[str] = slot("The columns: a name, or a name and a type.")
 
-    def format(self) -> Format:
-        """The separators and marks that rows are read and written with."""
+    def format(self) -> AnyFormat:
+        """How rows are read and written."""
         raise NotImplementedError(f"{self.type_name()} has no format")
 
 

@@ -83,7 +83,7 @@ def send_outputs(work: Work, nodes: Sequence[DataNode]) -> None:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 work.check_stopped()
-                work.storage.upload(path, node.directory_uri() + path.relative_to(folder).as_posix())
+                node.storage(work).upload(path, node.directory_uri() + path.relative_to(folder).as_posix())
 
 
 def _s3_nodes(nodes: Sequence[DataNode], what: str) -> list[S3DataNode]:

@@ -9,7 +9,8 @@ from threading import Event
 from typing import Protocol
 
 from penstock.data.storage import Storage
-from penstock.settings import DatabaseSetting
+from penstock.objects.lineage import Lineage
+from penstock.settings import DatabaseSetting, RedshiftSettings
 
 
 class WorkFailed(Exception):
@@ -43,7 +44,9 @@ class Work:
     stderr: Path
     data_dir: Path
     databases: Mapping[str, DatabaseSetting] = field(default_factory=dict)
+    redshift: RedshiftSettings = field(default_factory=RedshiftSettings)
     report: Callable[[Mapping[str, str]], None] = lambda fields: None
+    record: Callable[[Lineage], None] = lambda lineage: None
     host_runner: Callable[[], None] = lambda: None
 
     def check_stopped(self) -> None:
@@ -55,3 +58,13 @@ class Work:
         """Report rows and bytes so far, and end here when the attempt was stopped."""
         self.check_stopped()
         self.report({"rows": str(rows), "bytes": str(bytes)})
+
+    def found(self, text: str) -> None:
+        """Log what a precondition has found, and keep it with the attempt for those who wonder what it waits for."""
+        self.log(text)
+        self.report({"lastResult": text})
+
+    def statements(self, *, done: int, of: int, rows: int | None = None) -> None:
+        """Report how many statements of a script have run, with the rows that they affected, and end here if asked."""
+        self.check_stopped()
+        self.report({"statements": f"{done} of {of}"} | ({} if rows is None else {"rows": str(rows)}))

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from penstock.objects.work import WorkFailed, WorkStopped
@@ -97,6 +97,17 @@ def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> No
         os.killpg(process.pid, number)
 
 
+def _is_anybody_in(group: int) -> bool:
+    """Whether a process group still has processes."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def execute(
     arguments: Sequence[str],
     *,
@@ -107,11 +118,12 @@ def execute(
     stdout: Path,
     stderr: Path,
     guard: Guard | None = None,
+    goes_on: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command to its end and give its exit status; raises WorkStopped when it was stopped.
 
     A `guard` ends it when this process is killed. Output goes to the files without secrets. A process that the command
-    has left in the background goes on, but nobody waits for it.
+    has left in the background goes on, but nobody waits for it: `goes_on` is called then.
     """
     try:
         if guard is not None:
@@ -147,6 +159,8 @@ def execute(
         stop.lets_go()
         if guard is not None:
             guard.ends(process.pid)
+        if _is_anybody_in(process.pid):
+            goes_on()
     if stop.event.is_set():
         raise WorkStopped(stop.reason)
     return status

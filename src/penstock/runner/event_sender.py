@@ -102,7 +102,8 @@ class EventSender:
             is_first = self._lost == 1
         if is_first:
             LOG.error(
-                "The OpenLineage endpoint %s does not take events: %s. The work goes on; see [openlineage] in the settings.",
+                "The OpenLineage endpoint %s does not take events: %s. The work goes on without; [openlineage] in the"
+                " settings says where they go.",
                 self.url,
                 reason,
             )

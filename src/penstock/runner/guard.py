@@ -7,21 +7,22 @@ beside the attempt that follows theirs.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
+import tempfile
 import threading
+from typing import IO
 
-# It reads what begins and ends until the runner has gone, however that happens, and is not ended by what ends a runner.
+# It waits until the runner has gone, however that happens, and is not ended by what ends a runner. What runs then is in
+# a file, its standard output, that both have open: so nobody is woken when a command begins or ends.
 SCRIPT = """
 trap '' INT TERM HUP
-groups=' '
-while read -r verb group; do
-    case $verb in
-        begins) groups="$groups$group " ;;
-        ends) groups="${groups%% $group *} ${groups#* $group }" ;;
-    esac
-done
-for group in $groups; do kill -9 "-$group"; done
+read -r gone
+while read -r group; do
+    [ -z "$group" ] || kill -9 "-$group"
+done <&1
 """
+WIDTH = 12  # bytes of a line of the file
 
 
 class Guard:
@@ -29,28 +30,32 @@ class Guard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._groups: set[int] = set()
+        self._lines: dict[int, int] = {}  # of the file, by group
+        self._free: list[int] = []
+        self._file: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def make_ready(self) -> None:
         """Start the process, if there is none: a command that begins must be known at once. Raises OSError."""
         with self._lock:
-            if self._process is None:
+            if self._process is None or self._process.poll() is not None:
                 self._start()
 
     def begins(self, group: int) -> None:
-        """A process group that must not outlive this process."""
+        """A process group that must not outlive this process. Raises OSError."""
+        self.make_ready()
         with self._lock:
-            self._groups.add(group)
-            if self._process is None or not self._tell(f"begins {group}\n"):
-                self._start()
+            line = self._free.pop() if self._free else len(self._lines)
+            self._lines[group] = line
+            self._write(line, str(group))
 
     def ends(self, group: int) -> None:
         """It has ended; what it has left in the background may go on."""
         with self._lock:
-            self._groups.discard(group)
-            if self._process is not None and not self._tell(f"ends {group}\n"):
-                self._start()
+            line = self._lines.pop(group, None)
+            if line is not None:
+                self._write(line, "")
+                self._free.append(line)
 
     def close(self) -> None:
         """End what is left of the groups."""
@@ -58,30 +63,31 @@ class Guard:
             if self._process is not None:
                 self._let_go(self._process)
                 self._process = None
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+                self._lines.clear()
+                self._free.clear()
 
     def _start(self) -> None:
         """Start the process, in place of one that somebody has ended."""
         if self._process is not None:
             self._let_go(self._process)
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", SCRIPT],
             bufsize=0,
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=self._file,
             stderr=subprocess.DEVNULL,
             cwd="/",
             start_new_session=True,
         )
-        self._tell("".join(f"begins {group}\n" for group in sorted(self._groups)))
 
-    def _tell(self, text: str) -> bool:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(text.encode("ascii"))
-        except OSError:
-            return False
-        return True
+    def _write(self, line: int, text: str) -> None:
+        assert self._file is not None
+        os.pwrite(self._file.fileno(), text.ljust(WIDTH - 1).encode("ascii") + b"\n", line * WIDTH)
 
     @staticmethod
     def _let_go(process: subprocess.Popen[bytes]) -> None:

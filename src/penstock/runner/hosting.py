@@ -15,6 +15,9 @@ from penstock.runner.place import Place
 
 TASKS = 2  # the real task runner has two poller threads
 CERTIFICATE_VARIABLE = "PENSTOCK_SERVER_CERTIFICATE"  # base64 of DER
+_HANDED = "PENSTOCK_HANDED_"
+"""What the names of variables begin with that a resource's runner takes for its own: in place of its service's keys."""
+_OF_STORAGES = ("AWS_", "GOOGLE_", "AZURE_")
 RUNNER_GRACE = GRACE_SECONDS + 5.0  # seconds: its commands have theirs first
 
 
@@ -46,6 +49,10 @@ def host_runner(own: PipelineObject, place: Place, stop: Stop, logs: AttemptLogs
         environment[CERTIFICATE_VARIABLE] = base64.b64encode(place.certificate).decode("ascii")
     if "PYTHONPATH" in os.environ:  # where Penstock and other packages of object types may lie
         environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    storage = place.settings.storage
+    if storage.embedded is None or storage.buckets:  # the runner finds the same keys for them as this process
+        own_variables = {name: value for name, value in os.environ.items() if name.startswith(_OF_STORAGES)}
+        environment |= {_HANDED + name: value for name, value in own_variables.items()}
     logs.write(f"Starting a task runner for {group}")
     with logs.open("StdOutput") as out, logs.open("StdError") as err:
         process = subprocess.Popen(
@@ -62,3 +69,11 @@ def host_runner(own: PipelineObject, place: Place, stop: Stop, logs: AttemptLogs
         raise WorkStopped(stop.reason)
     if status != 0:
         raise WorkFailed(f"The resource's task runner ended with exit status {status}. {logs.tail()}".rstrip())
+
+
+def restore_own_variables() -> None:
+    """Give this process, a resource's runner, the variables of the service's process that lead to storages."""
+    for name in [name for name in os.environ if name.startswith(_OF_STORAGES)]:
+        del os.environ[name]
+    for name in [name for name in os.environ if name.startswith(_HANDED)]:
+        os.environ[name.removeprefix(_HANDED)] = os.environ.pop(name)

@@ -92,9 +92,7 @@ def run_event(
             "name": f"{subject.pipeline_name}.{subject.component}",
             "facets": _facet("jobType", processingType="BATCH", integration="PENSTOCK", jobType=subject.type_name),
         },
-        "inputs": [
-            _dataset(data, "inputFacets", "inputStatistics") for data in _seen(sources, moved, is_source=True)
-        ],
+        "inputs": [_dataset(data, "inputFacets", "inputStatistics") for data in _seen(sources, moved, is_source=True)],
         "outputs": [
             _dataset(data, "outputFacets", "outputStatistics") for data in _seen(targets, moved, is_source=False)
         ],

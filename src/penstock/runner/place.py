@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 from urllib.parse import urlsplit
@@ -14,8 +15,10 @@ from penstock.clock import Clock
 from penstock.data.storage import Storage, StorageError
 from penstock.runner.event_sender import EventSender
 from penstock.runner.guard import Guard
+from penstock.runner.work_folders import WorkFolders
 from penstock.settings import Settings
 
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -41,9 +44,14 @@ class Place:
     """The service's very certificate (DER), for its server's own runners; others trust as their machine does."""
 
     @property
-    def work_folder(self) -> Path:
-        """Under which each attempt has a folder of its own."""
-        return self.data_dir / "work"
+    def secrets(self) -> list[str]:
+        """What commands are told and their logs must not show."""
+        return [self.environment[name] for name in _SECRETS if self.environment.get(name)]
+
+    @cached_property
+    def folders(self) -> WorkFolders:
+        """In which each attempt has a folder of its own."""
+        return WorkFolders(self.data_dir / "work")
 
 
 def is_local(endpoint: str) -> bool:
@@ -52,16 +60,28 @@ def is_local(endpoint: str) -> bool:
 
 
 class NoStorage:
-    """Stands for embedded storage on a machine that does not have it: every use is refused."""
+    """Stands for embedded storage on a machine that does not have it: every use is refused.
+
+    Buckets that the settings have elsewhere are not refused (`penstock.data.bucket_map`).
+    """
 
     def _refuse(self, uri: str) -> NoReturn:
         raise StorageError(
-            f"{uri}: the embedded object storage is a folder on the server's machine, which this one does not have.",
+            f"{uri}: the embedded object storage is on the server's machine, and this is another one.",
             uri=uri,
-            remedy="Give --data-dir with a folder that both machines share; S3 endpoints cannot be set yet.",
+            remedy="Set [storage] endpoint in the file that --config names, for the server and for this runner, or give"
+            ' --data-dir with a folder that both machines share (not with embedded = "seaweedfs").',
         )
 
+    def encrypted(self) -> NoStorage:
+        """The same."""
+        return self
+
     def exists(self, uri: str) -> bool:
+        """Refused."""
+        self._refuse(uri)
+
+    def head(self, uri: str) -> NoReturn:
         """Refused."""
         self._refuse(uri)
 
@@ -69,7 +89,7 @@ class NoStorage:
         """Refused."""
         self._refuse(prefix_uri)
 
-    def open(self, uri: str) -> BinaryIO:
+    def open(self, uri: str, start: int = 0, end: int | None = None) -> BinaryIO:
         """Refused."""
         self._refuse(uri)
 

@@ -112,6 +112,7 @@ class Runner:
     def _close_reports(self) -> None:
         if self.place.guard is not None:
             self.place.guard.close()
+        self.place.folders.close()
         self.client.close()
         self._log_sender.close()
         if self.ends is not None:
@@ -272,13 +273,21 @@ class Runner:
             task.stop.set("The service has canceled the attempt.")
         return not answer["canceled"]
 
+    def _until_report(self) -> float:
+        """Seconds until a task is to be reported on; new ones are looked for meanwhile."""
+        now, pauses = time.monotonic(), [FIRST_REPORT, self.pace.report]
+        for task in self.held.all():
+            if task.reported_at is not None:
+                pauses.append(task.reported_at + min(self.pace.report, task.report_within) - now)
+        return max(0.0, min(pauses))
+
     def _report(self) -> None:
         """Report on every task at its pace, for the first time when it has worked for a moment: most are over then."""
         beat = time.monotonic()
-        while not self._stopping.wait(min(FIRST_REPORT, self.pace.report)):
+        while not self._stopping.wait(self._until_report()):
             now = time.monotonic()
             for task in self.held.all():
-                if task.reported_at is None or now - task.reported_at >= self.pace.report:
+                if task.reported_at is None or now - task.reported_at >= min(self.pace.report, task.report_within):
                     task.reported_at = now
                     self._progress(task)
             if now - beat >= self.pace.heartbeat:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
-import shutil
-import tempfile
 import threading
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from penstock.data.file_names import file_name, log_folder, log_uri
+from penstock.data.file_names import log_folder, log_uri
 from penstock.data.storage import StorageError
 from penstock.definition.api_form import object_from_api
 from penstock.definition.conversion import convert
 from penstock.definition.model import PipelineObject, is_secret
+from penstock.definition.period import Period
 from penstock.definition.slots import Catalogue, Declared
 from penstock.log_lines import about
 from penstock.objects.families import Activity, Precondition, Resource
@@ -32,6 +31,7 @@ from penstock.runner.logs import AttemptLogs
 from penstock.runner.masking import Masking
 from penstock.runner.open_lineage import Subject
 from penstock.runner.place import Place
+from penstock.runner.work_folders import WorkFolder
 
 # In characters. The service model allows 1,024 in errorId and errorStackTrace and 10,240 in a field, and sets no limit
 # for errorMessage; a string's length there counts characters, and some are not allowed at all.
@@ -81,11 +81,12 @@ class Task:
         own = self.own
         component = _first(own, "@componentParent") or own.id
         instance = _first(own, "@instanceParent") or own.id
-        self.masking = masking_of(self.objects.values())
+        self.masking = masking_of(self.objects.values(), self.place.secrets)
         parts = (self.pipeline_id, component, instance, self.attempt_id)
         folder = log_folder(self.place.data_dir, self.pipeline_id, self.attempt_id)
         uri = log_uri(own.text("pipelineLogUri"), *parts)
         self.logs = AttemptLogs(folder, uri, self.place.storage, self.masking, self.place.clock)
+        self.report_within = _report_within(own)
         settings = self.place.settings.openlineage
         subject = Subject(
             namespace=settings.namespace if settings is not None else "",
@@ -142,9 +143,7 @@ class Task:
         return {"taskStatus": status}
 
     def _run(self, obj: Declared) -> str:
-        self.place.work_folder.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=file_name(self.attempt_id)[:80] + "-", dir=self.place.work_folder))
-        try:
+        with self.place.folders.folder() as folder:
             work = self._work(folder)
             if isinstance(obj, Precondition):
                 return "FINISHED" if obj.holds(work) else "FALSE"
@@ -155,17 +154,16 @@ class Task:
                 work.check_stopped()
                 return "FINISHED"
             raise WorkFailed(f"{obj.type_name()} is nothing that can run.")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
-    def _work(self, folder: Path) -> Work:
+    def _work(self, folder: WorkFolder) -> Work:
         return Work(
             pipeline_id=self.pipeline_id,
             attempt_id=self.attempt_id,
-            folder=folder,
+            folder=folder.path,
             storage=self.place.storage,
             execute=partial(
                 execute,
+                goes_on=partial(setattr, folder, "is_in_use", True),
                 stop=self.stop,
                 masking=self.masking,
                 stdout=self.logs.stdout,
@@ -179,6 +177,7 @@ class Task:
             stderr=self.logs.stderr,
             data_dir=self.place.data_dir,
             databases=self.place.settings.databases,
+            redshift=self.place.settings.redshift,
             report=self.report,
             record=self._record,
             host_runner=partial(host_runner, self.own, self.place, self.stop, self.logs),
@@ -201,9 +200,9 @@ class Task:
         return failure(error_id, message, self.masking.text(trace))
 
 
-def masking_of(objects: Iterable[PipelineObject]) -> Masking:
-    """The masking of all values of the objects' secret fields."""
-    return Masking(
+def masking_of(objects: Iterable[PipelineObject], others: Iterable[str] = ()) -> Masking:
+    """The masking of all values of the objects' secret fields, and of other secrets."""
+    of_fields = (
         value
         for obj in objects
         for key, values in obj.fields.items()
@@ -211,6 +210,7 @@ def masking_of(objects: Iterable[PipelineObject]) -> Masking:
         for value in values
         if isinstance(value, str)
     )
+    return Masking([*of_fields, *others])
 
 
 def failure(error_id: str, message: str, trace: str = "") -> dict[str, str]:
@@ -226,6 +226,14 @@ def failure(error_id: str, message: str, trace: str = "") -> dict[str, str]:
 def _is_user_error(error: Exception) -> bool:
     """Errors of the room of data say whole what is wrong; their stack would only hide it."""
     return type(error).__module__.startswith("penstock.data")
+
+
+def _report_within(own: PipelineObject) -> float:
+    """Seconds between two reports at most: three fit into reportProgressTimeout, so that one may be late."""
+    try:
+        return Period.parse(own.text("reportProgressTimeout") or "").length().total_seconds() / 3
+    except ValueError:  # there is none, or the attempt is about to fail for it
+        return math.inf
 
 
 def _first(obj: PipelineObject, key: str) -> str | None:

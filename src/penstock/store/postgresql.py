@@ -238,9 +238,8 @@ class PostgresqlStore:
                 connection = self._open()
                 for setting in FOUND_DEAD:
                     connection.psycopg.execute(f"SET {setting}")
-                if not connection.run([("SELECT pg_try_advisory_lock(%(key)s) AS got", {"key": LEADER})])[0].rows[0][
-                    "got"
-                ]:
+                (answer,) = connection.run([("SELECT pg_try_advisory_lock(%(key)s) AS got", {"key": LEADER})])
+                if not answer.rows[0]["got"]:
                     connection.close()
                     return False
                 self._leading = connection

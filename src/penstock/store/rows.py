@@ -49,15 +49,15 @@ class ComponentState:
     component: str
     next_index: int
     next_start: int | None
-    next_due_at: int | None
-    paused: int
-    health: str | None
-    health_from: str | None
-    health_at: int | None
-    latest_run_at: int | None
-    latest_completed_at: int | None
-    deactivated_at: int | None
-    deleted_before: int | None
+    next_due_at: int | None = None
+    paused: int = 0
+    health: str | None = None
+    health_from: str | None = None
+    health_at: int | None = None
+    latest_run_at: int | None = None
+    latest_completed_at: int | None = None
+    deactivated_at: int | None = None
+    deleted_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

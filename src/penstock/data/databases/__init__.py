@@ -1,21 +1,26 @@
 """SQL databases: addresses, connections, scripts, queries that stream, and fast inserts.
 
-SQLite and PostgreSQL are built; the others are refused by name in `parse_connection_string`.
+SQLite, PostgreSQL, MySQL and MariaDB, DuckDB and Amazon Redshift are built; the others are refused by name in
+`parse_connection_string`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from types import TracebackType
-from typing import Protocol, Self
+from typing import BinaryIO, Protocol, Self
 
 from penstock.data.databases.address import Address as Address
 from penstock.data.databases.address import Dialect as Dialect
 from penstock.data.databases.address import parse_connection_string as parse_connection_string
+from penstock.data.databases.rows import ConnectionLost as ConnectionLost
 from penstock.data.databases.rows import DatabaseError as DatabaseError
 from penstock.data.databases.rows import Records as Records
 from penstock.data.databases.rows import Row as Row
+from penstock.data.databases.rows import TextNotTaken as TextNotTaken
+from penstock.data.formats import Format
 
 
 class Database(Protocol):
@@ -44,6 +49,9 @@ class Database(Protocol):
     def select_table(self, table: str, schema: str | None = None, *, batch_size: int = 2000) -> Records:
         """All rows of a table."""
 
+    def table_query(self, table: str, schema: str | None = None) -> str:
+        """The query that gives all rows of a table, for `unload_text`."""
+
     def insert(self, query: str, batches: Iterable[Sequence[Row]]) -> int:
         """Run the statement for each row, in one transaction, a `?` for each column; returns the count."""
 
@@ -55,6 +63,32 @@ class Database(Protocol):
         batches: Iterable[Sequence[Row]],
     ) -> int:
         """Insert rows into a table, in one transaction; without `columns`, into each of its columns."""
+
+    def takes(self, format: Format) -> bool:
+        """Whether `load_text` and `unload_text` speak exactly the text of this format: no value would change.
+
+        True promises that a text that `read_rows` reads makes the same rows through `load_text` as through
+        `insert_into`, or that `load_text` raises `TextNotTaken`; and that `unload_text` writes the same bytes
+        as `write_rows`, or raises `TextNotTaken` before it writes the first.
+        """
+
+    def load_text(
+        self, table: str, schema: str | None, columns: Sequence[str] | None, format: Format, stream: BinaryIO
+    ) -> int:
+        """Bulk load the text of one object, in one transaction (it joins one that is open); returns the rows.
+
+        Without `columns`, into each of the table's columns, as `insert_into`. The stream is read in big pieces
+        to its end; its errors pass through. Raises `TextNotTaken` for a text (or a table) that must go row by
+        row, `ConnectionLost` where a new connection may try again, and `DatabaseError` with the line for a
+        value that the database refuses. After an error the caller ends the transaction.
+        """
+
+    def unload_text(self, query: str, format: Format, stream: BinaryIO) -> int:
+        """Bulk unload a query's rows as text; returns how many. Raises as `load_text`.
+
+        `TextNotTaken` comes before the first byte is written: for a query with columns of a type whose text
+        is not proven to be the one that `to_text` gives.
+        """
 
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name."""
@@ -73,7 +107,23 @@ class Database(Protocol):
 
 
 def connect(address: Address) -> Database:
-    """Open a connection; a SQLite file that is missing is made."""
+    """Open a connection; a SQLite or DuckDB file that is missing is made."""
+    if address.written_for is not None:
+        from penstock.data.databases.translated import TranslatedDatabase
+
+        return TranslatedDatabase(connect(replace(address, written_for=None)))
+    if address.dialect == "redshift":
+        from penstock.data.databases.redshift import RedshiftDatabase
+
+        return RedshiftDatabase(address)
+    if address.dialect == "duckdb":
+        from penstock.data.databases.duckdb import DuckdbDatabase
+
+        return DuckdbDatabase(address)
+    if address.dialect == "mysql":
+        from penstock.data.databases.mysql import MysqlDatabase
+
+        return MysqlDatabase(address)
     if address.dialect == "sqlite":
         from penstock.data.databases.sqlite import SqliteDatabase
 

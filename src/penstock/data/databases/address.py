@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
+from penstock.data.databases import mysql_address
 from penstock.data.databases.rows import DatabaseError
 
-Dialect = Literal["sqlite", "postgresql"]
+Dialect = Literal["sqlite", "postgresql", "redshift", "duckdb", "mysql"]
 
 _NOT_BUILT = {
-    "mysql": "MySQL",
-    "mariadb": "MariaDB",
-    "redshift": "Amazon Redshift",
     "oracle": "Oracle",
     "sqlserver": "SQL Server",
     "jtds": "SQL Server",
     "db2": "Db2",
     "h2": "H2",
-    "duckdb": "DuckDB",
     "snowflake": "Snowflake",
     "hive2": "Hive",
     "bigquery": "BigQuery",
 }
-_SUPPORTED = "Write jdbc:postgresql://host:port/database or jdbc:sqlite:file."
+_SUPPORTED = "Write jdbc:postgresql://host:port/database, jdbc:sqlite:file or duckdb:file."
 _LIBPQ_NAMES = """
 application_name channel_binding connect_timeout gssencmode keepalives keepalives_count keepalives_idle
 keepalives_interval options passfile require_auth service sslcert sslcrl sslkey sslmode sslpassword
@@ -55,13 +52,20 @@ class Address:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    written_for: Literal["redshift"] | None = None
+    """The SQL that the statements are written in, where it is not the database's own and must be translated."""
 
     def __str__(self) -> str:
         """The address for people: without user, password and options."""
         if self.dialect == "sqlite":
             return f"sqlite:{self.database}"
+        if self.dialect == "duckdb":
+            return f"duckdb:{self.database}"
+        if self.host.startswith("/"):  # a socket, whose folder tells nobody anything
+            return f"postgresql:{self.database}"
         port = f":{self.port}" if self.port else ""
-        return f"postgresql://{self.host}{port}/{self.database}"
+        scheme = self.dialect
+        return f"{scheme}://{self.host}{port}/{self.database}"
 
 
 def parse_connection_string(
@@ -86,6 +90,18 @@ def parse_connection_string(
         raise DatabaseError(f"The connection string names no kind of database. {_SUPPORTED}")
     if scheme in ("sqlite", "sqlite3"):
         return _sqlite(rest, database, folder)
+    if scheme == "duckdb":
+        return _duckdb(rest, database, folder)
+    if scheme == "redshift":
+        if rest.startswith("iam:"):
+            raise DatabaseError(
+                "Connection strings jdbc:redshift:iam: need temporary passwords of AWS and are not built."
+                " Write jdbc:redshift://host:5439/database, with username and password."
+            )
+        found = _postgresql(rest, username, password, database, is_jdbc=True)
+        return replace(found, dialect="redshift", port=found.port or "5439")
+    if scheme in ("mysql", "mariadb"):
+        return _mysql(rest, username, password, database, is_jdbc=plain != text.strip())
     if scheme in ("postgresql", "postgres"):
         return _postgresql(rest, username, password, database, is_jdbc=plain != text.strip())
     known = _NOT_BUILT.get(scheme)
@@ -116,6 +132,23 @@ def _sqlite(rest: str, database: str | None, folder: Path) -> Address:
     return Address("sqlite", database=str(path))
 
 
+def _duckdb(rest: str, database: str | None, folder: Path) -> Address:
+    name = unquote(rest.partition("?")[0])
+    name = re.sub(r"\A//(?=/)", "", name).removeprefix("//") or database or ""
+    if not name or ":memory:" in name:
+        raise DatabaseError("The connection string names no DuckDB file. Write duckdb:NAME.")
+    if name.startswith("md:") or "\0" in name:
+        raise DatabaseError(f"{name!r} is not the name of a DuckDB file. Write a path, such as duckdb:NAME.")
+    path = Path(name)
+    if not path.is_absolute():
+        path = (folder / path).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise DatabaseError(f"The DuckDB file '{name}' lies outside of the data folder. Write an absolute path.")
+    if path.is_dir():
+        raise DatabaseError(f"'{name}' is a folder, not a DuckDB file. Name a file.")
+    return Address("duckdb", database=str(path))
+
+
 def _postgresql(
     rest: str, username: str | None, password: str | None, database: str | None, *, is_jdbc: bool
 ) -> Address:
@@ -141,7 +174,28 @@ def _postgresql(
     )
 
 
-def _hosts(text: str) -> tuple[str, str]:
+def _mysql(rest: str, username: str | None, password: str | None, database: str | None, *, is_jdbc: bool) -> Address:
+    location, _, query = mysql_address.KINDS.sub("", rest).partition("?")
+    if not location.startswith("//") or "(" in location:
+        raise DatabaseError("The connection string has no readable host. Write jdbc:mysql://host:port/database.")
+    authority, _, name = location[2:].partition("/")
+    user_text, _, host_text = authority.rpartition("@")
+    user, _, secret = user_text.partition(":")
+    hosts, ports = _hosts(host_text, "mysql")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    options = mysql_address.options_of(given, is_jdbc=is_jdbc)
+    return Address(
+        "mysql",
+        hosts or "localhost",
+        ports,
+        database or unquote(name),
+        username or given.get("user") or unquote(user) or None,
+        password or given.get("password") or unquote(secret) or None,
+        tuple(sorted(options.items())),
+    )
+
+
+def _hosts(text: str, scheme: str = "postgresql") -> tuple[str, str]:
     """`host:5432,[::1]:5433` as the hosts and the ports, each joined by commas."""
     hosts, ports = [], []
     for part in text.split(",") if text else []:
@@ -149,7 +203,7 @@ def _hosts(text: str) -> tuple[str, str]:
         if match is None or not 0 <= int(match[2] or 5432) <= 65535:
             raise DatabaseError(
                 "The connection string has no readable host and port."
-                " Write jdbc:postgresql://host:port/database,"
+                f" Write jdbc:{scheme}://host:port/database,"
                 " and give user and password in their own fields, or with special characters percent-encoded."
             )
         hosts.append(unquote(match[1]).strip("[]"))

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from itertools import chain, islice
+from select import select
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 import psycopg
 from psycopg import capabilities
-from psycopg.pq import TransactionStatus
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, TransactionStatus
 
+from penstock.data.databases import postgresql_binary, postgresql_text
 from penstock.data.databases.address import Address, Dialect
-from penstock.data.databases.postgresql_types import choose_types
-from penstock.data.databases.rows import DatabaseError, Progress, Records, Row, name_parts, of_width, quote
+from penstock.data.databases.postgresql_types import choose_types, declared_type, exact_text
+from penstock.data.databases.rows import (
+    ConnectionLost,
+    DatabaseError,
+    Progress,
+    Records,
+    Row,
+    TextNotTaken,
+    name_parts,
+    of_width,
+    quote,
+)
 from penstock.data.databases.statements import (
     Statement,
     check_arguments,
@@ -22,7 +37,7 @@ from penstock.data.databases.statements import (
     refuse_own_transactions,
     split_script,
 )
-from penstock.data.formats import TSV, FormatError, write_rows
+from penstock.data.formats import TSV, Column, Format, FormatError, write_rows
 from penstock.data.values import to_text
 
 _NAME = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
@@ -46,8 +61,17 @@ _COLUMNS = """
 SELECT attname FROM pg_catalog.pg_attribute
 WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
 ORDER BY attnum"""
+_TYPES = """
+SELECT attname, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
+WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped"""
 _CREATE_LOCK = 0x70656E73746F636B
 _ROWS_AT_ONCE = 2000
+_RECORDS_AT_ONCE = 2048
+_BLOCK = 1 << 18
+_LINE = re.compile(r", line (\d+)")
+_TEXT_CODES = frozenset(("22P04", "22021"))
+"""bad_copy_file_format and character_not_in_repertoire: the text itself is wrong, not a value in it."""
+_LOST_CODES = frozenset(("57P01", "57P02", "57P03"))
 
 
 class PostgresqlDatabase:
@@ -76,7 +100,7 @@ class PostgresqlDatabase:
             )
             self._connection.server_cursor_factory = psycopg.RawServerCursor
             with _errors("a connection"):
-                self._connection.execute("SET datestyle TO ISO")
+                self._connection.execute("SET datestyle TO ISO; SET bytea_output TO hex")
                 if "timezone" not in dict(address.options).get("options", "").lower():
                     self._connection.execute("SET timezone TO 'UTC'")
         except psycopg.Error as error:
@@ -130,11 +154,16 @@ class PostgresqlDatabase:
             stack.__exit__(type(error), error, error.__traceback__)
             raise
         columns = tuple(column.name for column in cursor.description or ())
-        return Records(columns, _batches(cursor, stack, what, batch_size))
+        types = tuple(declared_type(column.type_display) for column in cursor.description or ())
+        return Records(columns, _batches(cursor, stack, what, batch_size), types)
 
     def select_table(self, table: str, schema: str | None = None, *, batch_size: int = 2000) -> Records:
         """All rows of a table."""
-        return self.select(f"SELECT * FROM {self._found(table, schema)}", batch_size=batch_size)  # noqa: S608
+        return self.select(self.table_query(table, schema), batch_size=batch_size)
+
+    def table_query(self, table: str, schema: str | None = None) -> str:
+        """The query that gives all rows of a table."""
+        return f"SELECT * FROM {self._found(table, schema)}"  # noqa: S608
 
     def insert(self, query: str, batches: Iterable[Sequence[Row]]) -> int:
         """Run the statement for each row, in one transaction; a plain INSERT of values goes through COPY."""
@@ -164,6 +193,78 @@ class PostgresqlDatabase:
             places = ", ".join("?" * len(names))
             insert = f"INSERT INTO {found} ({', '.join(names)}) VALUES ({places})"  # noqa: S608
             return self._run_for_each(one_statement(insert, self.dialect, "INSERT"), batches, target)
+
+    def takes(self, format: Format) -> bool:
+        """Whether COPY speaks this format, and the database's text is UTF-8."""
+        encoding = self._connection.info.parameter_status("server_encoding")
+        return encoding == "UTF8" and postgresql_text.takes(format)
+
+    def load_text(
+        self, table: str, schema: str | None, columns: Sequence[str] | None, format: Format, stream: BinaryIO
+    ) -> int:
+        """Load a text by COPY. See `Database`."""
+        with self.transaction():
+            found = self._found(table, schema)
+            if not self._takes_copy(found):
+                raise TextNotTaken(f"{table} is a view, or has rules or row security.")
+            names = self._columns(found) if columns is None else [quote(column) for column in columns]
+            copy = f"COPY {found} ({', '.join(names)}) FROM STDIN"
+            pieces = postgresql_text.to_copy(stream, format, len(names))
+            start = list(islice(pieces, 2))
+            if len(start) == 2 and format.quote_char:  # below, to start DuckDB takes longer than it saves
+                types = self._types(found, names)
+                if postgresql_binary.takes(types) and postgresql_binary.is_available():
+                    return self._load_binary(copy, types, format, chain(start, pieces), table)
+            checked = postgresql_text.without_end_marks(chain(start, pieces), format)
+            return self._load(f"{copy} {postgresql_text.options(format)}", checked, table)
+
+    def _load(self, copy: str, pieces: Iterable[bytes], table: str, rows_before: int | None = None) -> int:
+        """Run one COPY; with `rows_before` its lines are rows, after so many others."""
+        with _errors(f"the table {table}", rows_before), psycopg.RawCursor(self._connection) as cursor:
+            with cursor.copy(copy.encode()) as target:
+                for piece in pieces:
+                    target.write(piece)
+            return cursor.rowcount
+
+    def _load_binary(self, copy: str, types: list[str], format: Format, pieces: Iterator[bytes], table: str) -> int:
+        rows = 0
+        with postgresql_binary.BinaryMaker(types, format) as maker, closing(maker.pieces(pieces)) as made:
+            for piece in made:
+                with (piece.binary or piece.text).open("rb", buffering=0) as stream:
+                    blocks = iter(partial(stream.read, _BLOCK), b"")
+                    if piece.binary is not None:
+                        rows += self._load(f"{copy} (FORMAT binary)", blocks, table, rows)
+                        continue
+                    blocks = postgresql_text.without_end_marks([piece.text.read_bytes()], format)
+                    try:
+                        rows += self._load(f"{copy} {postgresql_text.options(format)}", blocks, table)
+                    except ConnectionLost:
+                        raise
+                    except DatabaseError as error:  # its lines are those of the piece
+                        raise TextNotTaken(str(error)) from error
+        return rows
+
+    def unload_text(self, query: str, format: Format, stream: BinaryIO) -> int:
+        """Unload a query by COPY. See `Database`."""
+        statement = one_statement(query, self.dialect, "selectQuery")
+        if statement.words[:1] not in (("SELECT",), ("WITH",), ("VALUES",), ("TABLE",)):
+            raise TextNotTaken(f"{statement.first_line} is no query that COPY takes.")
+        what = f"selectQuery ({statement.first_line})"
+        with self.transaction(), _errors(what):
+            exact = exact_text(self._connection, statement.numbered())
+            if exact is None:
+                raise TextNotTaken(f"{what} has columns whose text must be made value by value.")
+            names, text = exact
+            if format.columns and len(format.columns) != len(names):
+                raise TextNotTaken("The format has other columns than the query.")
+            copy = f"COPY ({text}) TO STDOUT {postgresql_text.options(format)}"
+            with psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy.encode()):
+                pieces = postgresql_text.from_copy(_copied_out(self._connection), format)
+                first = next(pieces, b"")
+                write_rows(stream, format, [], columns=[Column(name) for name in names])
+                for piece in chain([first], pieces):
+                    stream.write(piece)
+                return _end_of_copy(self._connection)
 
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name, as it is written or in lower case."""
@@ -257,6 +358,12 @@ class PostgresqlDatabase:
         with _errors(f"looking for the table {table}"):
             return self._connection.execute(_TAKES_COPY.encode(), (table,)).fetchone() == (True,)
 
+    def _types(self, table: str, names: Sequence[str]) -> list[str]:
+        """The columns' types as PostgreSQL writes them: `numeric(12,2)`, `timestamp without time zone`."""
+        with _errors(f"reading the columns of {table}"):
+            types = {quote(name): kind for name, kind in self._connection.execute(_TYPES.encode(), (table,))}
+        return [types.get(name, "") for name in names]
+
     def _columns(self, table: str) -> list[str]:
         with _errors(f"reading the columns of {table}"):
             return [quote(name) for (name,) in self._connection.execute(_COLUMNS.encode(), (table,))]
@@ -292,6 +399,39 @@ def _batches(
             yield rows
 
 
+def _copied_out(connection: psycopg.Connection) -> Iterator[bytes]:
+    """What a COPY TO STDOUT sends, many records at once; psycopg's own loop takes twice as long for each record."""
+    records: list[bytes | bytearray | memoryview] = []
+    read = connection.pgconn.get_copy_data
+    while True:
+        size, record = read(1)
+        if size > 0:
+            records.append(record)
+            if len(records) < _RECORDS_AT_ONCE:
+                continue
+        elif size == 0:
+            select([connection.pgconn.socket], [], [])
+            connection.pgconn.consume_input()
+            continue
+        if records:
+            yield b"".join(records)
+            records = []
+        if size < 0:
+            return
+
+
+def _end_of_copy(connection: psycopg.Connection) -> int:
+    """The number of records of a COPY that has sent its last; raises its error."""
+    result = connection.pgconn.get_result()
+    rows = 0
+    while result is not None:
+        if result.status != ExecStatus.COMMAND_OK:
+            raise error_from_result(result)
+        rows = result.command_tuples or 0
+        result = connection.pgconn.get_result()
+    return rows
+
+
 def _query(statement: Statement) -> bytes:
     try:
         return statement.numbered().encode()
@@ -304,13 +444,25 @@ def _one_line(message: str) -> str:
 
 
 @contextmanager
-def _errors(what: str) -> Iterator[None]:
-    """Turn the driver's errors into ours; `what` says what was being done."""
+def _errors(what: str, rows_before: int | None = None) -> Iterator[None]:
+    """Turn the driver's errors into ours; `what` says what was being done. See `_load` for `rows_before`."""
     try:
         yield
     except psycopg.Error as error:
         found = error.diag
-        place = found.context if (found.context or "").startswith("COPY") else None
-        parts = [found.message_primary or str(error), found.message_detail, found.message_hint, place]
+        context = found.context or ""
+        if rows_before is not None:
+            context = _LINE.sub(lambda line: f", row {rows_before + int(line[1])}", context)
+        where = context if context.startswith("COPY") else None
+        parts = [found.message_primary or str(error), found.message_detail, found.message_hint, where]
         message = ". ".join([_one_line(part).rstrip(".") for part in parts if part])
-        raise DatabaseError(f"PostgreSQL refused {what}: {message}.") from error
+        raise _kind(error)(f"PostgreSQL refused {what}: {message}.") from error
+
+
+def _kind(error: psycopg.Error) -> type[DatabaseError]:
+    code = error.sqlstate
+    if code in _TEXT_CODES:
+        return TextNotTaken
+    if code is None:
+        return ConnectionLost if isinstance(error, psycopg.OperationalError) else DatabaseError
+    return ConnectionLost if code in _LOST_CODES or code.startswith("08") else DatabaseError

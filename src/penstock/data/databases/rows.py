@@ -19,15 +19,25 @@ class DatabaseError(Exception):
     """
 
 
+class ConnectionLost(DatabaseError):
+    """The connection broke; what was not committed is undone, so a new connection may try again."""
+
+
+class TextNotTaken(DatabaseError):
+    """A text, a table or a query that the database's bulk load or unload cannot move exactly: it goes row by row."""
+
+
 @dataclass(frozen=True)
 class Records:
     """The rows of a query: the names of its columns, and lists of rows, fetched as they are asked for.
 
+    `types` are the columns' types as a data format declares them (`DECIMAL(12,2)`), or none where they are not known.
     Close `batches` if it is not read to its end and the connection stays in use.
     """
 
     columns: tuple[str, ...]
     batches: Generator[list[tuple[object, ...]], None, None]
+    types: tuple[str, ...] = ()
 
 
 @dataclass

@@ -7,10 +7,19 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from penstock.data.databases.address import Address, Dialect
-from penstock.data.databases.rows import DatabaseError, Progress, Records, Row, name_parts, of_width, quote
+from penstock.data.databases.rows import (
+    DatabaseError,
+    Progress,
+    Records,
+    Row,
+    TextNotTaken,
+    name_parts,
+    of_width,
+    quote,
+)
 from penstock.data.databases.statements import (
     Statement,
     check_arguments,
@@ -18,6 +27,7 @@ from penstock.data.databases.statements import (
     refuse_own_transactions,
     split_script,
 )
+from penstock.data.formats import Format
 from penstock.data.values import to_text
 
 _SECONDS_TO_WAIT = 60
@@ -86,8 +96,11 @@ class SqliteDatabase:
 
     def select_table(self, table: str, schema: str | None = None, *, batch_size: int = 2000) -> Records:
         """All rows of a table."""
-        name = quote(self._found(table, schema))
-        return self.select(f"SELECT * FROM {name}", batch_size=batch_size)  # noqa: S608
+        return self.select(self.table_query(table, schema), batch_size=batch_size)
+
+    def table_query(self, table: str, schema: str | None = None) -> str:
+        """The query that gives all rows of a table."""
+        return f"SELECT * FROM {quote(self._found(table, schema))}"  # noqa: S608
 
     def insert(self, query: str, batches: Iterable[Sequence[Row]]) -> int:
         """Run the statement for each row, in one transaction; returns how many rows."""
@@ -115,6 +128,20 @@ class SqliteDatabase:
             "INSERT",
         )
         return self._insert(statement, batches, f"the table {table}")
+
+    def takes(self, format: Format) -> bool:
+        """Never: the library has no bulk load or unload of text."""
+        return False
+
+    def load_text(
+        self, table: str, schema: str | None, columns: Sequence[str] | None, format: Format, stream: BinaryIO
+    ) -> int:
+        """Refused; see `takes`."""
+        raise TextNotTaken("SQLite has no bulk load of text.")
+
+    def unload_text(self, query: str, format: Format, stream: BinaryIO) -> int:
+        """Refused; see `takes`."""
+        raise TextNotTaken("SQLite has no bulk unload of text.")
 
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name; letter case does not matter."""

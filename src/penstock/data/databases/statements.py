@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from penstock.data.databases.address import Dialect
 from penstock.data.databases.rows import DatabaseError
 
 _QUOTED = r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)"
@@ -24,12 +24,30 @@ _TOKENS = {
         + r"|(?s:(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?:(?P=tag)|\Z))"
         + _REST
     ),
+    # a backslash escapes in every string, as it did in old PostgreSQL
+    "redshift": re.compile(
+        r"--[^\n]*|(?P<comment>/\*)|(?s:'(?:[^'\\]|\\.|'')*+(?:'|\Z))|\"[^\"]*(?:\"|\Z)"
+        r"|(?s:(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?:(?P=tag)|\Z))" + _REST
+    ),
+    # two hyphens need a space after them, and /*! holds what MySQL runs
+    "mysql": re.compile(
+        r"--(?=\s|\Z)[^\n]*|#[^\n]*|(?s:/\*(?!M?!).*?(?:\*/|\Z))|`[^`]*(?:`|\Z)|"
+        r"(?s:'(?:[^'\\]|\\.|'')*+(?:'|\Z))|(?s:\"(?:[^\"\\]|\\.|\"\")*+(?:\"|\Z))" + _REST
+    ),
 }
+_TOKENS["duckdb"] = _TOKENS["postgresql"]
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _WITH_BODY = {
     "sqlite": re.compile(r"CREATE (?:TEMP |TEMPORARY )?TRIGGER\Z"),
     "postgresql": re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\Z"),
+    "redshift": re.compile(r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE)\Z"),
+    "duckdb": re.compile(r"(?!)"),
+    "mysql": re.compile(
+        r"CREATE (?:OR REPLACE )?(?:DEFINER (?:\w+ ){0,2}?)?(?:AGGREGATE )?(?:FUNCTION|PROCEDURE|TRIGGER|EVENT)\Z"
+    ),
 }
+_ENDED_BY_NAME = frozenset(("IF", "LOOP", "WHILE", "REPEAT", "CASE"))
+"""MySQL ends these with END and their name; `END` alone is that of BEGIN."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +93,25 @@ class Statement:
         return "".join([*parts, self.text[position:]])
 
 
-def split_script(script: str, dialect: Literal["sqlite", "postgresql"]) -> list[Statement]:
+def split_script(script: str, dialect: Dialect) -> list[Statement]:
     """The statements of a script without their semicolons; empty ones and comments alone are left out.
 
     On PostgreSQL `??` stands for the operator `?`, as it does in JDBC.
     """
     statements: list[Statement] = []
     start, depth = 0, 0
+    previous = ""
     words: list[str] = []
     places: list[tuple[int, int, bool]] = []
     has_body = is_there = False
 
     def add(end: int) -> None:
         text = script[start:end]
+        if dialect == "mysql" and words[:1] == ["DELIMITER"]:
+            raise DatabaseError(
+                f"Statement {len(statements) + 1} is DELIMITER, a command of the mysql client alone. Leave it out, and"
+                " end each statement with a semicolon: bodies of procedures and triggers are understood."
+            )
         lead = len(text) - len(text.lstrip())
         moved = tuple((offset - start - lead, length, place) for offset, length, place in places)
         if is_there:
@@ -99,10 +123,13 @@ def split_script(script: str, dialect: Literal["sqlite", "postgresql"]) -> list[
             if len(words) < 6:
                 words.append(word)
                 has_body = has_body or _WITH_BODY[dialect].match(" ".join(words)) is not None
-            if has_body and (word == "BEGIN" or (word == "CASE" and depth)):
+            if dialect == "mysql" and previous == "END" and word in _ENDED_BY_NAME:
+                depth += has_body and word != "CASE"  # END has been taken for that of BEGIN
+            elif has_body and (word == "BEGIN" or (word == "CASE" and depth)):
                 depth += 1
             elif has_body and word == "END" and depth:
                 depth -= 1
+            previous = word
         elif kind == "place":
             places.append((begin, end - begin, True))
         elif kind == "double" and dialect == "postgresql":
@@ -118,7 +145,7 @@ def split_script(script: str, dialect: Literal["sqlite", "postgresql"]) -> list[
     return statements
 
 
-def one_statement(query: str, dialect: Literal["sqlite", "postgresql"], field: str) -> Statement:
+def one_statement(query: str, dialect: Dialect, field: str) -> Statement:
     """The only statement of a query; `field` names it in the error if there is none or more than one."""
     statements = split_script(query, dialect)
     if len(statements) != 1:
@@ -159,7 +186,7 @@ def _tokens(script: str, dialect: str) -> Iterator[tuple[str, int, int]]:
         end = match.end()
         if match.lastgroup == "comment":
             end = _end_of_comment(script, end)
-        is_comment = match[0].startswith(("--", "/*"))
+        is_comment = match[0].startswith(("--", "/*", "#"))
         kind = match.lastgroup if match.lastgroup in ("word", "end", "double", "place") else None
         yield "comment" if is_comment else kind or "text", begin, end
         position = end

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from time import monotonic
+
 from penstock.definition.slots import slot
 from penstock.objects.families import Activity, DataNode
+from penstock.objects.lineage import between
 from penstock.objects.work import Work, WorkFailed
+
+UNCOUNTED = ("storage", "bytes")  # ways of a copy that look at no records
 
 
 class CopyActivity(Activity):
@@ -27,7 +33,23 @@ class CopyActivity(Activity):
         for number, source in enumerate(self.input):
             target = self.output[number if len(self.output) > 1 else 0]
             work.log(f"Copying {source.id} to {target.id}")
-            result = copy(source.side(work), target.side(work), work.progress)
+            began = monotonic()
+            result = copy(source.side(work), target.side(work), partial(_progress, work, rows, size))
             rows, size = rows + result.rows, size + result.bytes
+            moved = between(
+                work,
+                source,
+                target,
+                rows=None if result.way in UNCOUNTED else result.rows,
+                bytes=result.bytes,
+                seconds=monotonic() - began,
+                columns=result.columns,
+                way=result.way,
+            )
+            work.record(moved)
         work.log(f"Copied {rows:,} rows, {size:,} bytes")
-        work.report({"rows": str(rows), "bytes": str(size)})
+
+
+def _progress(work: Work, rows_before: int, bytes_before: int, *, rows: int, bytes: int) -> None:
+    """Report what one copy has come to, with those that went before it."""
+    work.progress(rows=rows_before + rows, bytes=bytes_before + bytes)

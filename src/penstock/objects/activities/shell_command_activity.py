@@ -66,8 +66,8 @@ def _hint(work: Work, command: str | None) -> str:
     if not isinstance(work.storage, LocalFolder) or not AWS_S3.search(program):
         return ""
     return (
-        " Commands that call `aws s3` cannot reach the embedded storage, which is a folder: use staging instead;"
-        " the extra penstock[s3], which would serve it to them, is not built yet."
+        " Commands that call `aws s3` cannot reach the embedded storage, which is a folder: use staging instead, or"
+        ' have it served to them: pip install \'penstock[s3]\' and [storage] embedded = "seaweedfs" in --config.'
     )
 
 

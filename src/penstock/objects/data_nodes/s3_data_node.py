@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from penstock.data.copy import FileSide
-from penstock.data.storage import StorageError, parse_uri
+from penstock.data.datasets import Dataset, file_dataset
+from penstock.data.storage import Storage, StorageError, parse_uri
 from penstock.definition.model import PipelineObject
 from penstock.definition.problems import Problem
 from penstock.definition.slots import slot
@@ -22,9 +23,12 @@ class S3DataNode(DataNode):
     directory_path: str | None = slot("The S3 URI of a directory.", one_of="path", at_most_one=True)
     manifest_file_path: str | None = slot("The S3 URI of a Redshift manifest.", one_of="path", at_most_one=True)
     data_format: DataFormat | None = slot("How rows are written; CSV where a copy needs rows and none is given.")
-    compression: Literal["none", "gzip"] = slot("How files are compressed.", default="none")
+    compression: Literal["none", "gzip", "zstd"] = slot(
+        "How files are compressed; zstd is an extension.", default="none"
+    )
     s3_encryption_type: Literal["SERVER_SIDE_ENCRYPTION", "NONE"] = slot(
-        "Whether S3 encrypts the files (AWS only).", default="SERVER_SIDE_ENCRYPTION"
+        "Whether what is written asks S3 to encrypt it: AWS, and others if [storage] says how.",
+        default="SERVER_SIDE_ENCRYPTION",
     )
 
     @classmethod
@@ -45,6 +49,10 @@ class S3DataNode(DataNode):
         """The prefix that the directory's keys begin with: directoryPath with a slash at its end."""
         return (self.directory_path or "").rstrip("/") + "/"
 
+    def storage(self, work: Work) -> Storage:
+        """The storage for what is written to the node: asked to encrypt, unless s3EncryptionType is NONE."""
+        return work.storage.encrypted() if self.s3_encryption_type == "SERVER_SIDE_ENCRYPTION" else work.storage
+
     def exists(self, work: Work) -> bool:
         """Whether the file is there, or the directory holds anything."""
         if self.file_path is not None:
@@ -57,9 +65,13 @@ class S3DataNode(DataNode):
             raise WorkFailed(f"'{self.name}' has a manifestFilePath, which only RedshiftCopyActivity can read.")
         is_directory = self.file_path is None
         return FileSide(
-            storage=work.storage,
+            storage=self.storage(work),
             uri=self.directory_uri() if is_directory else str(self.file_path),
             is_directory=is_directory,
             format=self.data_format.format() if self.data_format is not None else None,
             compression=self.compression,
         )
+
+    def dataset(self, work: Work) -> Dataset | None:
+        """The file, the directory or the manifest by its URI."""
+        return file_dataset(self.file_path or self.manifest_file_path or self.directory_uri())

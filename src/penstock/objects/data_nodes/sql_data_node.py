@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from penstock.data.copy import TableSide
 from penstock.data.databases import Address, connect
+from penstock.data.datasets import Dataset, table_dataset
 from penstock.definition.slots import slot
 from penstock.objects.databases.jdbc_database import jdbc_address
 from penstock.objects.families import Database, DataNode
@@ -45,6 +46,10 @@ class SqlDataNode(DataNode):
             insert_query=self.insert_query,
             create_table_sql=self.create_table_sql,
         )
+
+    def dataset(self, work: Work) -> Dataset | None:
+        """The table by its database's address and its name."""
+        return table_dataset(self._address(work), self.table, self.schema_name)
 
     def _address(self, work: Work) -> Address:
         """The database's, or that of the node's own connection string."""

@@ -1,0 +1,332 @@
+"""CopyActivity beside the databases' own bulk tools: seconds, ratios and peak memory, in one run.
+
+    python bench/copying.py [--rows N] [--folder DIR] [--pairs NAME...] [--repeat N]
+
+The table has 5,000,000 rows of 10 columns (bench/copying_rows.py), about 1 GB as CSV; its files are made once in DIR. A
+PostgreSQL of its own is started, durable as it comes. Each of our copies runs in a process of its own, whose peak
+resident memory is told; of `--repeat` runs the fastest counts, for us and for the peers alike. Peers that are not
+installed are said to be missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from copying_rows import COLUMNS, ROWS, write_files
+
+from engine import database, postgresql
+
+TYPES = {
+    "id": "BIGINT",
+    **dict.fromkeys(("store", "quantity"), "INTEGER"),
+    "price": "DECIMAL(12,2)",
+    "tax": "DECIMAL(12,4)",
+    **dict.fromkeys(("created", "shipped"), "TIMESTAMP"),
+    **dict.fromkeys(("code", "city", "note"), "VARCHAR"),
+}
+CREATE = f"CREATE TABLE t ({COLUMNS})"
+NAMES = tuple(f"{name} {kind}" for name, kind in TYPES.items())
+
+
+class Bench:
+    """The files, the server, and what a pair needs of them."""
+
+    def __init__(self, folder: Path, name: str, rows: int, server: str, scratch: Path) -> None:
+        self.rows = rows
+        self.csv, self.aws = folder / f"{name}.csv", folder / f"{name}-aws.csv"
+        self.parquet = scratch / "rows.parquet"
+        self.url, self.scratch, self._numbers = server, scratch, 0
+
+    def fresh(self) -> str:
+        """A fresh database with the empty table."""
+        self._numbers += 1
+        url = database(self.url, f"copy_{self._numbers}")
+        psql(url, CREATE)
+        return url
+
+    def filled(self) -> str:
+        """A fresh database with the table's rows."""
+        url = self.fresh()
+        psql(url, f"\\copy t from '{self.csv}' csv")
+        psql(url, "VACUUM ANALYZE t")
+        return url
+
+
+def psql(url: str, *commands: str) -> None:
+    subprocess.run(["psql", "-qX", url, *(part for command in commands for part in ("-c", command))], check=True)
+
+
+def duck(url: str | None, statement: str) -> None:
+    """Run a statement by DuckDB alone; `{csv}` reads the columns as they are, `pg.t` is the table."""
+    load = ""
+    if url is not None:
+        import duckdb
+        import duckdb_extension_postgres_scanner as wheel
+
+        extension = f"{next(iter(wheel.__path__))}/extensions/v{duckdb.__version__}/postgres_scanner.duckdb_extension"
+        load = f"con.execute(\"LOAD '{extension}'\"); con.execute(\"ATTACH '{url}' AS pg (TYPE postgres)\"); "
+    script = f"import duckdb; con = duckdb.connect(); {load}con.execute({statement!r})"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def read_csv(path: Path) -> str:
+    return (
+        f"read_csv('{path}', columns = {TYPES}, delim = ',', quote = '\"', escape = '\"', nullstr = '',"
+        " allow_quoted_nulls = false, header = false, auto_detect = false)"
+    )
+
+
+def ours(source: str, target: str, *, create: str | None = None, insert: str | None = None) -> tuple[float, int, str]:
+    """Copy in a process of its own: seconds, peak memory in MB, and the way."""
+    job = json.dumps({"source": source, "target": target, "create": create, "insert": insert})
+    made = subprocess.run([sys.executable, __file__, "--one", job], check=True, stdout=subprocess.PIPE, text=True)
+    seconds, memory, way = json.loads(made.stdout)
+    return seconds, memory, way
+
+
+def run_one(job: dict[str, str | None]) -> None:
+    """The child: copy, and print what it took."""
+    from penstock.data.copy import TableSide, copy
+
+    def side(text: str) -> object:
+        if "://" in text or text.startswith("sqlite:"):
+            from penstock.data.databases import parse_connection_string
+
+            address = parse_connection_string(text, folder=Path("/"))
+            return TableSide(address, "t", insert_query=job["insert"], create_table_sql=job["create"])
+        return file_side(Path(text))
+
+    source, target = side(str(job["source"])), side(str(job["target"]))
+    begin = time.monotonic()
+    result = copy(source, target, lambda *, rows, bytes: None)  # type: ignore[arg-type]
+    seconds = time.monotonic() - begin
+    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps([seconds, peak // 1024, result.way]))
+
+
+def file_side(path: Path) -> object:
+    """A file by its path: the storage is the folder above it."""
+    from penstock.data.copy import FileSide
+    from penstock.data.formats import CSV, Parquet, delimited
+    from penstock.data.local_folder import LocalFolder
+
+    format = CSV() if path.stem.endswith("-aws") else delimited("CSV", quoting="rfc4180")
+    if path.suffix == ".parquet":
+        return FileSide(LocalFolder(path.parent.parent), f"s3://{path.parent.name}/{path.name}", format=Parquet(NAMES))
+    return FileSide(LocalFolder(path.parent.parent), f"s3://{path.parent.name}/{path.name}", format=format)
+
+
+def timed(repeat: int, work: Callable[[], object], prepare: Callable[[], None] = lambda: None) -> float:
+    best = float("inf")
+    for _ in range(repeat):
+        prepare()
+        begin = time.monotonic()
+        work()
+        best = min(best, time.monotonic() - begin)
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "penstock-bench")
+    parser.add_argument("--pairs", nargs="*", choices=[*PAIRS], default=[*PAIRS])
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        return run_one(json.loads(options.one))
+    name = {ROWS: "rows", ROWS // 10: "rows-tenth"}.get(options.rows, f"rows-{options.rows}")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if not (options.folder / f"{name}.csv").exists():
+        write_files(options.folder, name, options.rows)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as scratch:
+        Path(scratch).chmod(0o755)
+        with postgresql(Path(scratch)) as url:
+            bench = Bench(options.folder, name, options.rows, url, Path(scratch))
+            for pair in options.pairs:
+                PAIRS[pair](bench, options.repeat)
+    return None
+
+
+def report(pair: str, best: tuple[float, int, str], peers: dict[str, float | None], needed: float | None) -> None:
+    seconds, memory, way = best
+    print(f"{pair}: {seconds:.2f} s, {memory} MB, by {way}" + (f" (needed: {needed} times)" if needed else ""))
+    for name, taken in peers.items():
+        print(f"    {name}: " + ("not installed" if taken is None else f"{taken:.2f} s, {taken / seconds:.2f} times"))
+    sys.stdout.flush()
+
+
+def best_of(repeat: int, work: Callable[[], tuple[float, int, str]]) -> tuple[float, int, str]:
+    return min((work() for _ in range(repeat)), key=lambda made: made[0])
+
+
+def csv_to_postgresql(bench: Bench, repeat: int) -> None:
+    url = bench.fresh()
+
+    def empty() -> None:
+        psql(url, "TRUNCATE t")
+
+    def two() -> None:
+        halves = [subprocess.Popen(["psql", "-qX", url, "-c", f"\\copy t from '{half}' csv"]) for half in split(bench)]
+        assert all(half.wait() == 0 for half in halves)
+
+    def copy() -> tuple[float, int, str]:
+        empty()
+        return ours(str(bench.csv), url)
+
+    split(bench)
+    peers = {
+        "psql \\copy": timed(repeat, lambda: psql(url, f"\\copy t from '{bench.csv}' csv"), empty),
+        "two psql at once": timed(repeat, two, empty),
+        "DuckDB": timed(repeat, lambda: duck(url, f"INSERT INTO pg.t SELECT * FROM {read_csv(bench.csv)}"), empty),
+    }
+    report("CSV to PostgreSQL", best_of(repeat, copy), peers, 1.8)
+
+
+def split(bench: Bench) -> list[Path]:
+    """The CSV file in two, at the end of a record."""
+    halves = [bench.scratch / "half-1.csv", bench.scratch / "half-2.csv"]
+    if not halves[0].exists():
+        with bench.csv.open("rb") as source:
+            record = f"\n{bench.rows // 2},".encode()  # begins with the number of the row
+            size = bench.csv.stat().st_size
+            source.seek(size // 2 - (size >> 6))
+            begin = source.tell()
+            middle = begin + source.read(size >> 4).index(record) + 1
+        with bench.csv.open("rb") as source:
+            halves[0].write_bytes(source.read(middle))
+            halves[1].write_bytes(source.read())
+    return halves
+
+
+def aws_to_postgresql(bench: Bench, repeat: int) -> None:
+    url = bench.fresh()
+
+    def copy() -> tuple[float, int, str]:
+        psql(url, "TRUNCATE t")
+        return ours(str(bench.aws), url)
+
+    own = f"\\copy t from '{bench.aws}' (format text, delimiter ',')"
+    peers = {"psql \\copy": timed(repeat, lambda: psql(url, own), lambda: psql(url, "TRUNCATE t"))}
+    report("the service's CSV to PostgreSQL", best_of(repeat, copy), peers, 1.0)
+
+
+def postgresql_to_csv(bench: Bench, repeat: int) -> None:
+    url, out = bench.filled(), bench.scratch / "out.csv"
+    peers = {"psql \\copy": timed(repeat, lambda: psql(url, f"\\copy t to '{out}' csv"))}
+    report("PostgreSQL to CSV", best_of(repeat, lambda: ours(url, str(out))), peers, 1.0)
+
+
+def postgresql_to_aws(bench: Bench, repeat: int) -> None:
+    url, out = bench.filled(), bench.scratch / "out-aws.csv"
+    own = f"\\copy t to '{out}' (format text, delimiter ',')"
+    peers = {"psql \\copy": timed(repeat, lambda: psql(url, own))}
+    report("PostgreSQL to the service's CSV", best_of(repeat, lambda: ours(url, str(out))), peers, None)
+
+
+def csv_to_parquet(bench: Bench, repeat: int) -> None:
+    copy = f"COPY (SELECT * FROM {read_csv(bench.csv)}) TO '{bench.parquet}' (FORMAT parquet)"
+    peers = {"DuckDB": timed(repeat, lambda: duck(None, copy))}
+    report("CSV to Parquet", best_of(repeat, lambda: ours(str(bench.csv), str(bench.parquet))), peers, 0.95)
+
+
+def parquet_to_postgresql(bench: Bench, repeat: int) -> None:
+    url = bench.fresh()
+    duck(None, f"COPY (SELECT * FROM {read_csv(bench.csv)}) TO '{bench.parquet}' (FORMAT parquet)")
+
+    def copy() -> tuple[float, int, str]:
+        psql(url, "TRUNCATE t")
+        return ours(str(bench.parquet), url)
+
+    own = f"INSERT INTO pg.t SELECT * FROM '{bench.parquet}'"
+    peers = {"DuckDB": timed(repeat, lambda: duck(url, own), lambda: psql(url, "TRUNCATE t"))}
+    report("Parquet to PostgreSQL", best_of(repeat, copy), peers, 0.95)
+
+
+def postgresql_to_parquet(bench: Bench, repeat: int) -> None:
+    url = bench.filled()
+    peers = {"DuckDB": timed(repeat, lambda: duck(url, f"COPY pg.t TO '{bench.parquet}' (FORMAT parquet)"))}
+    report("PostgreSQL to Parquet", best_of(repeat, lambda: ours(url, str(bench.parquet))), peers, 0.95)
+
+
+def csv_to_sqlite(bench: Bench, repeat: int) -> None:
+    file, out = bench.scratch / "rows.db", bench.scratch / "sqlite.csv"
+
+    def copy() -> tuple[float, int, str]:
+        file.unlink(missing_ok=True)
+        return ours(str(bench.csv), f"sqlite:{file}", create=CREATE)
+
+    made = best_of(repeat, copy)
+    found = shutil.which("sqlite3")
+
+    def tool(*commands: str) -> None:
+        subprocess.run([str(found), *commands], check=True)
+
+    def empty() -> None:
+        file.unlink(missing_ok=True)
+        sqlite3.connect(file).execute(CREATE)
+
+    load = timed(repeat, lambda: tool(str(file), ".mode csv", f".import {bench.csv} t"), empty) if found else None
+    report("CSV to SQLite", made, {"sqlite3 .import": load}, None)
+    back = best_of(repeat, lambda: ours(f"sqlite:{file}", str(out)))
+    dump = timed(repeat, lambda: tool(str(file), ".mode csv", f".once {out}", "select * from t")) if found else None
+    report("SQLite to CSV", back, {"sqlite3 .once": dump}, None)
+
+
+def batched(bench: Bench, repeat: int) -> None:
+    """An insert that no bulk load takes, beside one that runs it for each row, of the first 20,000 rows."""
+    import psycopg
+
+    from penstock.data.formats import CSV, read_rows
+
+    url, part = bench.fresh(), bench.scratch / "part-aws.csv"
+    rows: list[tuple[object, ...]] = []
+    with bench.aws.open("rb") as stream:
+        for batch in read_rows(stream, CSV()):
+            rows += batch
+            if len(rows) >= 20_000:
+                break
+    from penstock.data.formats import write_rows
+
+    with part.open("wb") as out:
+        write_rows(out, CSV(), [rows])
+    places = "?::bigint, ?::int, ?::int, ?::numeric, ?::numeric, ?::timestamp, ?::timestamp, ?, ?, upper(?)"
+
+    def copy() -> tuple[float, int, str]:
+        psql(url, "TRUNCATE t")
+        return ours(str(part), url, insert=f"INSERT INTO t VALUES ({places})")
+
+    def loop() -> None:
+        with psycopg.connect(url) as connection, connection.cursor() as cursor:
+            for row in rows:
+                cursor.execute(f"INSERT INTO t VALUES ({places.replace('?', '%s')})", row)
+
+    peers: dict[str, float | None] = {"row by row": timed(repeat, loop, lambda: psql(url, "TRUNCATE t"))}
+    report("a batched insert", best_of(repeat, copy), peers, 5)
+
+
+PAIRS: dict[str, Callable[[Bench, int], None]] = {
+    "csv-postgresql": csv_to_postgresql,
+    "aws-postgresql": aws_to_postgresql,
+    "postgresql-csv": postgresql_to_csv,
+    "postgresql-aws": postgresql_to_aws,
+    "csv-parquet": csv_to_parquet,
+    "parquet-postgresql": parquet_to_postgresql,
+    "postgresql-parquet": postgresql_to_parquet,
+    "sqlite": csv_to_sqlite,
+    "batched": batched,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Rows into DuckDB in bulk, and its errors as ours."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import duckdb
+
+from penstock.data.databases.duckdb_types import Table, typed
+from penstock.data.databases.rows import DatabaseError, Progress, Row, of_width, quote
+from penstock.data.values import to_text
+
+_PIECE = 64 << 20  # bytes of rows that are loaded at once
+_LONGEST_LINE = 256 << 20
+
+
+def load(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    columns: Sequence[str],
+    batches: Iterable[Sequence[Row]],
+    target: str,
+) -> int:
+    """Write the rows to a file in which every value is quoted and NULL is not, and let DuckDB read it."""
+    progress = Progress()
+    types = {name.lower(): kind for name, kind in table.columns}
+    chosen = ", ".join([quote(name) for name in columns])
+    values = ", ".join([typed(f"c{number}", types.get(name.lower(), "")) for number, name in enumerate(columns)])
+    read = ", ".join([f"'c{number}': 'VARCHAR'" for number in range(len(columns))])
+    first = 1
+
+    def load_file(path: str) -> None:
+        with errors(f"rows {first} to {progress.rows} for {target}"):
+            connection.execute(
+                f"INSERT INTO {table.name} ({chosen}) SELECT {values} FROM read_csv($1, columns = {{{read}}},"  # noqa: S608
+                " header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '\\N',"
+                f" allow_quoted_nulls = false, parallel = false, max_line_size = {_LONGEST_LINE},"
+                " new_line = '\\n')",
+                [path],
+            )
+
+    with tempfile.NamedTemporaryFile(prefix="penstock-duckdb-", suffix=".csv") as file:
+        for batch in of_width(batches, len(columns), target, progress):
+            with errors(f"rows {progress.rows + 1} to {progress.rows + len(batch)} for {target}"):
+                file.write("".join(map(_quoted_line, batch)).encode())
+            if file.tell() > _PIECE:
+                file.flush()
+                progress.rows += len(batch)
+                load_file(file.name)
+                progress.rows -= len(batch)
+                first = progress.rows + len(batch) + 1
+                file.seek(0)
+                file.truncate()
+        if file.tell():
+            file.flush()
+            load_file(file.name)
+    return progress.rows
+
+
+def _quoted_line(row: Row) -> str:
+    texts = [value if type(value) is str else to_text(value) for value in row]
+    return ",".join(["\\N" if text is None else '"' + text.replace('"', '""') + '"' for text in texts]) + "\n"
+
+
+def one_line(error: Exception) -> str:
+    """What an error of DuckDB says, without the lines that point into the statement."""
+    return " ".join(str(error).split("\n\n", 1)[0].split())
+
+
+@contextmanager
+def errors(what: str | Callable[[], str]) -> Iterator[None]:
+    """Turn DuckDB's errors into ours; `what` says what was being done, or is called to say it."""
+    try:
+        yield
+    except (duckdb.Error, TypeError, UnicodeError, OSError, RuntimeError) as error:
+        raise DatabaseError(f"DuckDB refused {what if isinstance(what, str) else what()}: {one_line(error)}") from error

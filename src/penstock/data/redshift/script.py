@@ -1,0 +1,101 @@
+"""Scripts in Redshift's SQL with COPY and UNLOAD in them, on PostgreSQL and DuckDB."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from penstock.data.databases import DatabaseError
+from penstock.data.databases.statements import Statement, check_arguments, split_script
+from penstock.data.databases.translated import TranslatedDatabase
+from penstock.data.redshift.catalog import describe
+from penstock.data.redshift.load import Files, LoadError, Progress, load, load_columns, manifest_uris, prefix_uris
+from penstock.data.redshift.option_text import OptionError, unescaped
+from penstock.data.redshift.options import parse_copy, parse_unload
+from penstock.data.redshift.unload import unload
+from penstock.data.storage import Storage
+
+_TEXT = r"'(?:[^'\\]|''|\\.)*'"
+_NAME = r'(?:"[^"]+"|[^\W\d][\w$]*)'
+_COPY = re.compile(
+    rf"COPY\s+(?P<table>{_NAME}(?:\.{_NAME})?)\s*(?:\((?P<columns>[^()]*)\))?\s*FROM\s+(?P<uri>{_TEXT})(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_UNLOAD = re.compile(
+    rf"UNLOAD\s*\(\s*(?:(?P<query>{_TEXT})|\$\$(?P<dollar>.*?)\$\$)\s*\)\s*TO\s+(?P<uri>{_TEXT})(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_AUTHORIZATION = re.compile(
+    rf"(?:WITH\s+)?CREDENTIALS\s+(?:AS\s+)?{_TEXT}|IAM_ROLE\s+(?:DEFAULT|{_TEXT})"
+    rf"|(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)\s+(?:AS\s+)?{_TEXT}",
+    re.IGNORECASE,
+)
+
+
+def moves_files(script: str) -> bool:
+    """Whether a script has COPY or UNLOAD in it."""
+    return any(statement.words[:1] in (("COPY",), ("UNLOAD",)) for statement in split_script(script, "redshift"))
+
+
+def run_script(
+    database: TranslatedDatabase, storage: Storage, script: str, arguments: Sequence[str], progress: Progress
+) -> None:
+    """Run a script in one transaction; credentials of COPY and UNLOAD are not needed, and not looked at.
+
+    Raises `DatabaseError` naming the statement.
+    """
+    statements = split_script(script, "redshift")
+    check_arguments(statements, arguments)
+    if statements and statements[0].words[:1] in (("BEGIN",), ("START",)):
+        if statements[-1].words[:1] not in (("COMMIT",), ("END",)):
+            raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
+        statements = statements[1:-1]
+    for statement in statements:
+        if statement.controls_transaction:
+            raise DatabaseError(
+                f"Statement {statement.number} ({statement.first_line}): a script with COPY or UNLOAD is one"
+                " transaction here. Write BEGIN first and COMMIT last, or neither."
+            )
+    position = 0
+    with database.transaction():
+        for statement in statements:
+            values = arguments[position : position + statement.placeholders]
+            position += statement.placeholders
+            first = statement.words[0] if statement.words else ""
+            if first not in ("COPY", "UNLOAD"):
+                database.execute_script(statement.text, values)
+                continue
+            if statement.placeholders:
+                raise DatabaseError(f"Statement {statement.number} ({first}) takes no arguments (?).")
+            try:
+                (_copy if first == "COPY" else _unload)(database, storage, statement, progress)
+            except (OptionError, LoadError) as error:
+                raise DatabaseError(f"Statement {statement.number} ({first}): {error}") from error
+
+
+def _copy(database: TranslatedDatabase, storage: Storage, statement: Statement, progress: Progress) -> None:
+    match = _COPY.fullmatch(statement.text)
+    if match is None:
+        raise OptionError("it is not of the form COPY table FROM 's3://bucket/prefix' options.")
+    options = parse_copy([_AUTHORIZATION.sub(" ", match["rest"])])
+    uri = unescaped(match["uri"][1:-1])
+    uris = manifest_uris(storage, uri) if options.manifest else prefix_uris(storage, uri)
+    found = describe(database, match["table"], None)
+    columns = load_columns(found.columns, options) if match["columns"] is None else list(found.columns)
+    if match["columns"] is not None:
+        by_name = {column.name.lower(): column for column in found.columns}
+        wanted = [name.strip().strip('"').lower() for name in match["columns"].split(",")]
+        unknown = [name for name in wanted if name not in by_name]
+        if unknown:
+            raise OptionError(f"the table {match['table']} has no column {unknown[0]}.")
+        columns = [by_name[name] for name in wanted]
+    load(database, match["table"], None, columns, Files(storage, uris, options), progress)
+
+
+def _unload(database: TranslatedDatabase, storage: Storage, statement: Statement, progress: Progress) -> None:
+    match = _UNLOAD.fullmatch(statement.text)
+    if match is None:
+        raise OptionError("it is not of the form UNLOAD ('query') TO 's3://bucket/prefix' options.")
+    options = parse_unload([_AUTHORIZATION.sub(" ", match["rest"])])
+    query = match["dollar"] if match["query"] is None else unescaped(match["query"][1:-1])
+    unload(lambda: database.select(query), storage, unescaped(match["uri"][1:-1]), options, progress=progress)
