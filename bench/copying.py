@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import shutil
 import sqlite3
 import subprocess
@@ -75,7 +74,8 @@ def duck(url: str | None, statement: str) -> None:
 
         extension = f"{next(iter(wheel.__path__))}/extensions/v{duckdb.__version__}/postgres_scanner.duckdb_extension"
         load = f"con.execute(\"LOAD '{extension}'\"); con.execute(\"ATTACH '{url}' AS pg (TYPE postgres)\"); "
-    script = f"import duckdb; con = duckdb.connect(); {load}con.execute({statement!r})"
+    begin = "import duckdb; con = duckdb.connect(); con.execute('SET enable_progress_bar = false'); "
+    script = f"{begin}{load}con.execute({statement!r})"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
@@ -110,7 +110,8 @@ def run_one(job: dict[str, str | None]) -> None:
     begin = time.monotonic()
     result = copy(source, target, lambda *, rows, bytes: None)  # type: ignore[arg-type]
     seconds = time.monotonic() - begin
-    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    status = Path("/proc/self/status").read_text(encoding="utf-8")  # Linux: ru_maxrss would begin with the parent's
+    peak = int(status.partition("VmHWM:")[2].split()[0])
     print(json.dumps([seconds, peak // 1024, result.way]))
 
 
@@ -205,8 +206,11 @@ def split(bench: Bench) -> list[Path]:
             begin = source.tell()
             middle = begin + source.read(size >> 4).index(record) + 1
         with bench.csv.open("rb") as source:
-            halves[0].write_bytes(source.read(middle))
-            halves[1].write_bytes(source.read())
+            with halves[0].open("wb") as half:
+                while (left := middle - half.tell()) > 0:
+                    half.write(source.read(min(left, 1 << 20)))
+            with halves[1].open("wb") as half:
+                shutil.copyfileobj(source, half, 1 << 20)
     return halves
 
 

@@ -20,7 +20,11 @@ _CITIES = [
     "Reykjavík",
     "Washington, D.C.",
 ]
-_WORDS = ['deliver', 'to', 'the', 'back', 'door,', 'please;', 'the', '"blue"', 'one', 'fragile', 'größer', 'naïve', 'left', 'with', 'neighbour', '10%', 'off,', 'as', 'agreed', 'call', 'before', '8:00', 'ça', 'va', 'возврат', '返品', 'C:\\temp\\x', 'and', 'then', 'some', 'more', 'words', 'that', 'make', 'it', 'long']
+_TEXT = (
+    'deliver to the back door, please; the "blue" one fragile größer naïve left with neighbour 10% off, as agreed'
+    " call before 8:00 ça va возврат 返品 C:\\temp\\x and then some more words that make it long"
+)
+_WORDS = _TEXT.split()
 
 
 def write_files(folder: Path, name: str, rows: int) -> None:

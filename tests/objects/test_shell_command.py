@@ -185,7 +185,7 @@ def test_a_failed_call_of_aws_s3_is_explained(shop: Any, command: str) -> None:
         shell(shop, command=f"aws() {{ return 1; }}\n{command}")
     assert HINT in str(failed.value)
     assert str(failed.value).startswith("The command ended with exit status ")
-    assert "penstock[s3], which would serve it to them, is not built yet" in str(failed.value)
+    assert "pip install 'penstock[s3]' and [storage] embedded" in str(failed.value)
 
 
 def test_a_script_that_calls_aws_s3_is_explained_too(shop: Any) -> None:

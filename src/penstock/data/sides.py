@@ -11,7 +11,6 @@ from penstock.data.databases import Address
 from penstock.data.formats import CSV, AnyFormat
 from penstock.data.storage import Entry, NoSuchKey, Storage, format_uri, parse_object_uri, parse_uri
 
-
 _FILE_ENDINGS = {"CSV": "csv", "TSV": "tsv", "Parquet": "parquet", "JSONLines": "jsonl"}
 
 

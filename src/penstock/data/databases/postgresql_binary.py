@@ -29,6 +29,7 @@ _MEMORY = "100MB"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ANY_DAY = "{v} >= '0001-01-01' AND {v} < '10000-01-01'"
 _CANONICAL = "{v}::VARCHAR = {c}"
+_SECOND = "[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\\.[0-9]{{1,6}})?"
 _GUARDS = {
     "smallint": ("SMALLINT", _CANONICAL),
     "integer": ("INTEGER", _CANONICAL),
@@ -36,14 +37,11 @@ _GUARDS = {
     "date": ("DATE", f"{_CANONICAL} AND {_ANY_DAY}"),
     "timestamp without time zone": (
         "TIMESTAMP",
-        f"({{c}} LIKE '____-__-__ __:__:__' OR {_CANONICAL}"
-        " OR regexp_full_match({c}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\\.[0-9]{{1,6}})?'))"
-        f" AND {_ANY_DAY}",
+        f"({{c}} LIKE '____-__-__ __:__:__' OR {_CANONICAL} OR regexp_full_match({{c}}, '{_SECOND}')) AND {_ANY_DAY}",
     ),
     "timestamp with time zone": (
         "TIMESTAMPTZ",
-        "regexp_full_match({c}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\\.[0-9]{{1,6}})?"
-        f"(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)') AND {_ANY_DAY}",
+        f"regexp_full_match({{c}}, '{_SECOND}(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)') AND {_ANY_DAY}",
     ),
     "boolean": ("BOOLEAN", "{c} IN ('true', 'false', 't', 'f')"),
     "double precision": (
@@ -55,7 +53,7 @@ _GUARDS = {
     "character varying": ("VARCHAR", ""),
     "json": ("VARCHAR", ""),
 }
-"""PostgreSQL's name of a type: DuckDB's, and when the value `{v}` of the text `{c}` is the one that PostgreSQL reads."""
+"""PostgreSQL's name of a type: DuckDB's, and when the value `{v}` of the text `{c}` is what PostgreSQL reads."""
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _VARYING = re.compile(r"character varying\(\d+\)")
 
@@ -165,8 +163,9 @@ def _query(types: list[str], format: Format) -> str:
             alike = condition.format(c=f"c{number}", v=f"v{number}")
             guards.append(f"(c{number} IS NULL OR (v{number} IS NOT NULL AND ({alike})))")
     read = (
-        f"read_csv('{{text}}', columns = {{{{{', '.join(columns)}}}}}, delim = E'\\x{ord(format.column_separator):02x}',"
-        " quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false, header = false, auto_detect = false,"
+        f"read_csv('{{text}}', columns = {{{{{', '.join(columns)}}}}},"
+        f" delim = E'\\x{ord(format.column_separator):02x}', quote = '\"', escape = '\"', nullstr = '',"
+        " allow_quoted_nulls = false, header = false, auto_detect = false,"
         " strict_mode = true)"
     )
     where = " AND ".join(guards).replace("{", "{{").replace("}", "}}") or "true"

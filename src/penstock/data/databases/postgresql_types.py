@@ -32,10 +32,11 @@ def choose_types(connection: psycopg.Connection) -> None:
     adapters.register_loader("timestamptz", _TimestampWithZone)
 
 
-_SAME_TEXT = frozenset(
+_SAME_TEXT_NAMES = (
     "int2 int4 int8 oid numeric text varchar bpchar name bytea uuid date timestamp time timetz interval json jsonb inet"
-    " cidr macaddr macaddr8 bit varbit int4range int8range numrange daterange".split()
+    " cidr macaddr macaddr8 bit varbit int4range int8range numrange daterange"
 )
+_SAME_TEXT = frozenset(_SAME_TEXT_NAMES.split())
 """Types, and all arrays, whose text in a COPY is what `to_text` makes of their values; a test holds them to it."""
 _AS_EXPRESSIONS = {
     "bool": "{0}::pg_catalog.text",
