@@ -69,7 +69,7 @@ class Ends:
             self._ask(group, sent)
         with self._lock:
             others = self._waiting[group]
-            if others:
+            if others and not others[0].must_send:
                 others[0].must_send = True
                 others[0].woken.set()
             else:
