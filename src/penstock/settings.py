@@ -11,15 +11,14 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from penstock.setting_tables import SettingsError as SettingsError
+from penstock.setting_tables import as_table, check_known, is_number, read_table
 from penstock.storage_settings import BUCKET_KEYS, STORAGE_KEYS, StorageSettings, WrongSetting, read_storage
 
 _HTTP = re.compile(r"https?://[^\s/]+\S*")
 SHORTEST = 0.05  # seconds between two reports: more of them would only keep a server busy
+LEAST_RECORD, MOST_RECORD = 1 << 20, 1 << 30  # bytes: files are read in pieces, and a value is never larger
 _TARGET = re.compile(r"sns$|[A-Za-z][\w+.-]*://\S")
-
-
-class SettingsError(Exception):
-    """A setting is unknown or wrong; the text names the file, the setting and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,13 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class DataSettings:
+    """What a task runner holds of data at once (`[data]`): `longest_record` in bytes, of a record in a file."""
+
+    longest_record: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
 class RetentionSettings:
     """How much history a server keeps (`[retention]`); 0 is all of it, and what a setting names goes beyond it."""
 
@@ -156,6 +162,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     openlineage: OpenLineageSettings | None = None
     redshift: RedshiftSettings = field(default_factory=RedshiftSettings)
+    data: DataSettings = field(default_factory=DataSettings)
 
 
 def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> Settings:
@@ -170,34 +177,35 @@ def load_settings(path: Path | None, defaults: EngineSettings | None = None) -> 
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is no TOML file: {error}.") from error
     known = {"databases", "engine", "sns", "alarms", "delivery", "logs", "retention", "runner", "storage", "buckets"}
-    _only(path, "", document, known | {"redshift", "openlineage"})
+    check_known(path, "", document, known | {"redshift", "openlineage", "data"})
     databases = {
-        name: DatabaseSetting(**_table(path, f'databases."{name}"', table, DatabaseSetting, required={"url"}))
-        for name, table in _as_table(path, "databases", document.get("databases", {})).items()
+        name: DatabaseSetting(**read_table(path, f'databases."{name}"', table, DatabaseSetting, required={"url"}))
+        for name, table in as_table(path, "databases", document.get("databases", {})).items()
     }
-    engine = replace(defaults, **_table(path, "engine", document.get("engine", {}), EngineSettings))
+    engine = replace(defaults, **read_table(path, "engine", document.get("engine", {}), EngineSettings))
     return Settings(
         databases,
         engine,
         _sns(path, document),
         _alarms(path, document),
         _delivery(path, document),
-        RetentionSettings(**_table(path, "retention", document.get("retention", {}), RetentionSettings)),
-        LogSettings(**_table(path, "logs", document.get("logs", {}), LogSettings)),
+        RetentionSettings(**read_table(path, "retention", document.get("retention", {}), RetentionSettings)),
+        LogSettings(**read_table(path, "logs", document.get("logs", {}), LogSettings)),
         _runner(path, document),
         _storage(path, document),
         _openlineage(path, document),
-        redshift=RedshiftSettings(**_table(path, "redshift", document.get("redshift", {}), RedshiftSettings)),
+        redshift=RedshiftSettings(**read_table(path, "redshift", document.get("redshift", {}), RedshiftSettings)),
+        data=_data(path, document),
     )
 
 
 def _storage(path: Path, document: Mapping[str, Any]) -> StorageSettings:
-    table = _as_table(path, "storage", document["storage"]) if "storage" in document else None
-    _only(path, "storage.", table or {}, STORAGE_KEYS)
+    table = as_table(path, "storage", document["storage"]) if "storage" in document else None
+    check_known(path, "storage.", table or {}, STORAGE_KEYS)
     buckets = {}
-    for name, entry in _as_table(path, "buckets", document.get("buckets", {})).items():
-        buckets[name] = _as_table(path, f'buckets."{name}"', entry)
-        _only(path, f'buckets."{name}".', buckets[name], BUCKET_KEYS)
+    for name, entry in as_table(path, "buckets", document.get("buckets", {})).items():
+        buckets[name] = as_table(path, f'buckets."{name}"', entry)
+        check_known(path, f'buckets."{name}".', buckets[name], BUCKET_KEYS)
         if "url" not in buckets[name]:
             raise SettingsError(f"{path}: 'buckets.\"{name}\"' lacks 'url'.")
     try:
@@ -207,17 +215,27 @@ def _storage(path: Path, document: Mapping[str, Any]) -> StorageSettings:
 
 
 def _runner(path: Path, document: Mapping[str, Any]) -> RunnerSettings:
-    table = _table(path, "runner", document.get("runner", {}), RunnerSettings)
+    table = read_table(path, "runner", document.get("runner", {}), RunnerSettings)
     for key, seconds in table.items():
         if seconds < SHORTEST:
             raise SettingsError(f"{path}: 'runner.{key}' is {seconds}; it must be at least {SHORTEST} seconds.")
     return RunnerSettings(**table)
 
 
+def _data(path: Path, document: Mapping[str, Any]) -> DataSettings:
+    made = DataSettings(**read_table(path, "data", document.get("data", {}), DataSettings))
+    if not LEAST_RECORD <= made.longest_record <= MOST_RECORD:
+        raise SettingsError(
+            f"{path}: 'data.longest_record' is {made.longest_record}; it must be {LEAST_RECORD:,} to {MOST_RECORD:,}"
+            " bytes."
+        )
+    return made
+
+
 def _openlineage(path: Path, document: Mapping[str, Any]) -> OpenLineageSettings | None:
     if "openlineage" not in document:
         return None
-    table = _table(path, "openlineage", document["openlineage"], OpenLineageSettings, required={"url"})
+    table = read_table(path, "openlineage", document["openlineage"], OpenLineageSettings, required={"url"})
     made = OpenLineageSettings(**table)
     if not _HTTP.fullmatch(made.url) or "@" in made.url.partition("://")[2].partition("/")[0]:
         raise SettingsError(  # without the value: it may hold a password
@@ -231,7 +249,7 @@ def _openlineage(path: Path, document: Mapping[str, Any]) -> OpenLineageSettings
 def _sns(path: Path, document: Mapping[str, Any]) -> SnsSettings | None:
     if "sns" not in document:
         return None
-    made = SnsSettings(**_table(path, "sns", document["sns"], SnsSettings))
+    made = SnsSettings(**read_table(path, "sns", document["sns"], SnsSettings))
     if made.endpoint is not None and not _HTTP.fullmatch(made.endpoint):
         raise SettingsError(f"{path}: 'sns.endpoint' is no URL; write http://HOST:PORT or https://HOST.")
     if (made.access_key_id is None) != (made.secret_access_key is None):
@@ -241,10 +259,10 @@ def _sns(path: Path, document: Mapping[str, Any]) -> SnsSettings | None:
 
 def _alarms(path: Path, document: Mapping[str, Any]) -> dict[str, AlarmSetting]:
     found = {}
-    for topic, entry in _as_table(path, "alarms", document.get("alarms", {})).items():
+    for topic, entry in as_table(path, "alarms", document.get("alarms", {})).items():
         name = f'alarms."{topic}"'
-        table = _as_table(path, name, entry)
-        _only(path, name + ".", table, {"to"})
+        table = as_table(path, name, entry)
+        check_known(path, name + ".", table, {"to"})
         if "*" in topic[:-1]:
             raise SettingsError(f"{path}: '{name}' has a * that is not its last character; it stands for any ending.")
         to = table.get("to")
@@ -260,46 +278,12 @@ def _alarms(path: Path, document: Mapping[str, Any]) -> dict[str, AlarmSetting]:
 
 
 def _delivery(path: Path, document: Mapping[str, Any]) -> DeliverySettings:
-    table = dict(_as_table(path, "delivery", document.get("delivery", {})))
+    table = dict(as_table(path, "delivery", document.get("delivery", {})))
     pauses = table.pop("pauses", DeliverySettings.pauses)
-    if not isinstance(pauses, list | tuple) or not all(_is_number(pause) and 0 <= pause < math.inf for pause in pauses):
+    if not isinstance(pauses, list | tuple) or not all(is_number(pause) and 0 <= pause < math.inf for pause in pauses):
         raise SettingsError(f"{path}: 'delivery.pauses' must be a list of seconds, as in [1, 5, 30].")
-    _only(path, "delivery.", table, {"lease", "pauses"})
-    return DeliverySettings(tuple(pauses), **_table(path, "delivery", table, DeliverySettings))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _as_table(path: Path, name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise SettingsError(f"{path}: '{name}' must be a table, as in [{name}].")
-    return value
-
-
-def _table(path: Path, name: str, value: Any, cls: type, required: set[str] | None = None) -> dict[str, Any]:
-    table = _as_table(path, name, value)
-    kinds = {entry.name: entry for entry in fields(cls)}
-    _only(path, name + ".", table, set(kinds))
-    for key in (required or set()) - set(table):
-        raise SettingsError(f"{path}: '{name}' lacks '{key}'.")
-    for key, entry in table.items():
-        is_number = "float" in str(kinds[key].type) or "int" in str(kinds[key].type)
-        if is_number != _is_number(entry) or not (is_number or isinstance(entry, str)):
-            raise SettingsError(f"{path}: '{name}.{key}' must be {'a number' if is_number else 'a text'}.")
-        if kinds[key].type == "int" and not isinstance(entry, int):
-            raise SettingsError(f"{path}: '{name}.{key}' is {entry}; it must be a whole number.")
-        if is_number and not 0 <= entry < math.inf:
-            raise SettingsError(f"{path}: '{name}.{key}' is {entry}; it must not be negative, nor endless.")
-    return table
-
-
-def _only(path: Path, prefix: str, table: Mapping[str, Any], known: set[str]) -> None:
-    for key in table:
-        if key not in known:
-            names = ", ".join(sorted(known))
-            raise SettingsError(f"{path}: there is no setting '{prefix}{key}'; known ones are {names}.")
+    check_known(path, "delivery.", table, {"lease", "pauses"})
+    return DeliverySettings(tuple(pauses), **read_table(path, "delivery", table, DeliverySettings))
 
 
 def make_data_dir(folder: Path) -> None:

@@ -184,7 +184,8 @@ class Maker:
             return [f"#{{{self.parameter('string', self.word(), secret=True)}}}"] if self.chance(0.5) else [self.word()]
         match slot.kind:
             case "integer":
-                return self.literal("integer", str(self.random.randint(1, 9)))
+                low, high = (9, 20) if slot.name == "maximum" else (1, 9)  # never below 'minimum'
+                return self.literal("integer", str(self.random.randint(low, high)))
             case "double":
                 return self.literal("double", one(["1", "0.5", ".5", "1e3", "-2.5"]))
             case "boolean":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock.api.call import Answer, Call, Request, check_worker_group, invalid
@@ -13,7 +13,7 @@ from penstock.engine.plan import resource_of_group
 from penstock.engine.settle import settle
 from penstock.engine.turn import Turn
 from penstock.store.database import Row, Transaction
-from penstock.store.rows import Attempt, Instance, read
+from penstock.store.rows import Attempt, Instance, read, read_all
 from penstock.wire.errors import ServiceError
 
 LOG = logging.getLogger(__name__)
@@ -53,13 +53,22 @@ def end_tasks(call: Call, request: Request) -> Answer:
 
 def _end_of_one_pipeline(call: Call, ends: dict[str, Any], group: str, hostname: str) -> list[Answer]:
     """End those of the tasks that are of the first one's pipeline, and take them out; gives the next tasks."""
-    held_tasks = _HeldTasks(list(ends))
+    held_tasks = _HeldTasks(list(ends), Claim(call, group, len(ends), is_patient=False))
     first = held_tasks.task_ids[0]
     try:
         with call.engine.turn(held_tasks) as turn:
             done = _end_all(call, turn, ends, held_tasks)
+            waiting = held_tasks.waiting[: len(done)]
+            asked = _read_ahead(turn, held_tasks, waiting)
             settle(turn)
-            answers = _next_tasks(call, turn, group, hostname, len(done))
+            is_new = turn.ends == turn.known.ends  # nothing but these has ended, so all that waited still does
+            taken = attempts.take_all(turn, waiting, hostname, asked) if is_new and _is_at_work(turn, group) else []
+            if len(taken) < len(done) and (group in turn.woken or not is_new) and _is_at_work(turn, group):
+                claim = Claim(call, group, len(done) - len(taken), is_patient=False)
+                claim(turn.tx)
+                taken += attempts.take_all(turn, claim.attempts, hostname)
+            tasks = [task_object(call, turn, attempt, instance) for attempt, instance in taken]
+            answers = [task for task in tasks if task is not None]
     except ServiceError:
         raise
     except call.engine.store.unavailable:
@@ -74,12 +83,16 @@ def _end_of_one_pipeline(call: Call, ends: dict[str, Any], group: str, hostname:
 
 
 class _HeldTasks:
-    """Locks the pipeline of the first of some tasks, and reads all of them with the same message."""
+    """Locks the pipeline of the first of some tasks, and reads with the same message all of them, what waits for their
+    instances, and the tasks that may be next."""
 
-    def __init__(self, task_ids: list[str]) -> None:
+    def __init__(self, task_ids: list[str], claim: Claim) -> None:
         self.task_ids = task_ids
+        self._claim = claim
         self.attempts: list[Row | None] = []
         self.instances: list[Row | None] = []
+        self.consumers: list[list[Row]] = []
+        self.waiting: list[Attempt] = []
 
     def __call__(self, tx: Transaction) -> Row | None:
         """The pipeline's row."""
@@ -88,9 +101,14 @@ class _HeldTasks:
             ("pipeline_of_task_for_update", named[0]),
             *(("attempt_by_task", known) for known in named),
             *(("instance_of_task", known) for known in named),
+            *(("consumers_of_task", known) for known in named),
+            self._claim.question(),
         )
-        firsts = [row[0] if row else None for row in rows]
-        self.attempts, self.instances = firsts[: len(named)], firsts[len(named) :]
+        count = len(named)
+        firsts = [row[0] if row else None for row in rows[: 2 * count]]
+        self.attempts, self.instances = firsts[:count], firsts[count:]
+        self.consumers = rows[2 * count : 3 * count]
+        self.waiting = read_all(Attempt, rows[-1])
         return found[0] if found else None
 
 
@@ -118,14 +136,20 @@ def _end_all(call: Call, turn: Turn, ends: Mapping[str, Any], tasks: _HeldTasks)
     return done
 
 
-def _next_tasks(call: Call, turn: Turn, group: str, hostname: str, most: int) -> list[Answer]:
-    """At most so many tasks of the group that wait, of pipelines that nobody else works on now."""
-    claim = Claim(call, group, most, is_patient=False)
-    if _is_at_work(turn, group):
-        claim(turn.tx)
-    taken = attempts.take_all(turn, claim.attempts, hostname)
-    answers = [task_object(call, turn, attempt, instance) for attempt, instance in taken]
-    return [answer for answer in answers if answer is not None]
+def _read_ahead(turn: Turn, tasks: _HeldTasks, waiting: Sequence[Attempt]) -> list[list[Row]]:
+    """Ask at once what the follow-ups of the ends will ask, and what the next tasks need; gives that of the tasks."""
+    components = list({(i.pipeline_id, i.component): None for i in turn.ended if not i.node})
+    asked = attempts.to_take(waiting)
+    upcoming = [("what_is_to_come", {"pipeline_id": pipeline, "component": name}) for pipeline, name in components]
+    answers = turn.tx.several(*asked, *upcoming)
+    turn.known.ends = len(turn.ended)
+    turn.known.to_come = {key: rows[0] for key, rows in zip(components, answers[len(asked) :], strict=True) if rows}
+    turn.known.consumers = {
+        (row["pipeline_id"], row["instance_id"]): consumers
+        for row, consumers in zip(tasks.instances, tasks.consumers, strict=True)
+        if row is not None
+    }
+    return answers[: len(asked)]
 
 
 def _is_at_work(turn: Turn, group: str) -> bool:

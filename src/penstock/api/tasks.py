@@ -24,6 +24,7 @@ from penstock.wire.sigv4 import unknown_access_key
 
 LOG = logging.getLogger(__name__)
 PUT_OFF = 60.0  # seconds
+FREE = "waiting_attempts_for_update"  # of pipelines that nobody else works on
 NOT_MADE = attempts.Failure("TaskNotMade", "The service could not make the task; its log says why.")  # no secret in it
 
 
@@ -75,23 +76,26 @@ class Claim:
 
     def __call__(self, tx: Transaction) -> str | None:
         """The pipeline of the first attempt that was found."""
-        self.attempts = self._of_free_pipelines(tx)
-        if not self.attempts and self._is_patient:
-            self.attempts = _waiting(self._call, self._group, tx, self._most)
+        query, known = self.question()
+        self.attempts = read_all(Attempt, tx.all(query, **known))
+        if not self.attempts and self._is_patient and query == FREE:
+            query, known = _waiting(self._call, self._group, self._most)
+            self.attempts = read_all(Attempt, tx.all(query, **known))
         return self.attempts[0].pipeline_id if self.attempts else None
 
-    def _of_free_pipelines(self, tx: Transaction) -> list[Attempt]:
+    def question(self) -> tuple[str, dict[str, Any]]:
+        """The query that finds them, and its parameters."""
         if self._call.engine.store.reads_here or self._call.key.pipeline_id is not None:
-            return []  # there is one writer, or one pipeline
-        known = _known(self._call, self._group)
-        return read_all(Attempt, tx.all("waiting_attempts_for_update", **known, limit=self._most))
+            return _waiting(self._call, self._group, self._most)  # there is one writer, or one pipeline
+        return FREE, _known(self._call, self._group) | {"limit": self._most}
 
 
 def nothing_waits(call: Call, group: str, hostname: str) -> bool:
     """Whether a poll would find nothing now, as far as a single read can tell."""
     check_worker_group(call.key, group)
     call.runners.saw(hostname, group, call.key.access_key)
-    return resource_of_group(group) is None and not _waiting(call, group, call.engine.store, 1)
+    query, known = _waiting(call, group, 1)
+    return resource_of_group(group) is None and call.engine.store.one(query, **known) is None
 
 
 def waiting_groups(engine: Engine) -> set[str]:
@@ -136,11 +140,11 @@ def _known(call: Call, group: str) -> dict[str, Any]:
     return {"worker_group": group, "now": to_ms(call.engine.clock.now()), "owner": call.engine.owner}
 
 
-def _waiting(call: Call, group: str, reads: Reads, most: int) -> list[Attempt]:
+def _waiting(call: Call, group: str, most: int) -> tuple[str, dict[str, Any]]:
     known = _known(call, group) | {"limit": most}
     if call.key.pipeline_id is not None:
-        return read_all(Attempt, reads.all("waiting_attempts_of_pipeline", **known, pipeline_id=call.key.pipeline_id))
-    return read_all(Attempt, reads.all("waiting_attempts", **known))
+        return "waiting_attempts_of_pipeline", known | {"pipeline_id": call.key.pipeline_id}
+    return "waiting_attempts", known
 
 
 def _resource_ends(call: Call, group: str) -> bool:

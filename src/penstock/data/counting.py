@@ -28,7 +28,8 @@ def count_rows(side: FileSide | TableSide, stop_at: int, check: Callable[[], Non
     count = 0
     for entry in objects_of(side):
         with side.storage.open(entry.uri) as stream, errors_of(entry.uri):
-            for rows in read_rows(open_reader(stream, side.compression), side.rows):
+            plain = open_reader(stream, side.compression)
+            for rows in read_rows(plain, side.rows, longest_record=side.longest_record):
                 check()
                 count += len(rows)
                 if count >= stop_at:

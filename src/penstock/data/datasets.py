@@ -39,18 +39,28 @@ def file_dataset(uri: str) -> Dataset:
     return Dataset(source, key.rstrip("/") or "/", format_uri(bucket, key), source)
 
 
+def database_dataset(address: Address) -> Dataset:
+    """A whole database, for work that does not say which tables it touches."""
+    source = str(address)
+    return Dataset(_namespace(address), address.database or source, source, source)
+
+
 def table_dataset(address: Address, table: str, schema: str | None = None) -> Dataset:
     """A table of a database; `table` and `schema` as data nodes have them."""
     known_schema, name, _ = name_parts(table, schema)
-    server = _SERVERS.get(address.dialect)
     source = str(address)
     shown = f"{known_schema}.{name}" if known_schema else name
-    if server is None:  # a file
-        return Dataset(source, shown, f"{source}#{shown}", source)
-    scheme, port, default_schema = server
+    parts: tuple[str | None, ...] = (known_schema, name)
+    if address.dialect in _SERVERS:
+        parts = (address.database, known_schema or _SERVERS[address.dialect][2], name)
+    return Dataset(_namespace(address), ".".join(part for part in parts if part), f"{source}#{shown}", source)
+
+
+def _namespace(address: Address) -> str:
+    if address.dialect not in _SERVERS:  # a file
+        return str(address)
+    scheme, port, _ = _SERVERS[address.dialect]
     host = address.host.partition(",")[0]
     if not host or host.startswith("/"):  # the driver's default, or a socket
         host = "localhost"
-    parts = (address.database, known_schema or default_schema, name)
-    namespace = f"{scheme}://{host}:{address.port.partition(',')[0] or port}"
-    return Dataset(namespace, ".".join(part for part in parts if part), f"{source}#{shown}", source)
+    return f"{scheme}://{host}:{address.port.partition(',')[0] or port}"

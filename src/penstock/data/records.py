@@ -80,8 +80,13 @@ def _last_unquoted(chunk: bytes, odd: bool) -> int:
 
 def _too_long(longest: int, format: Format, *, inside_quotes: bool) -> str:
     if inside_quotes:
-        return f"is longer than {longest} bytes. A quote in it may never be closed."
-    return f"is longer than {longest} bytes. The record separator {format.record_separator!r} may be wrong."
+        return f"{over(longest)}. A quote in it may never be closed."
+    return f"{over(longest)}. The record separator {format.record_separator!r} may be wrong."
+
+
+def over(longest: int) -> str:
+    """What is wrong with a record of more than `longest` bytes, and the setting that says so."""
+    return f"is longer than {longest:,} bytes, which [data] longest_record in the settings allows"
 
 
 def ends_record(data: bytes, format: Format) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from penstock.data.compression import ENDINGS, check_compression
 from penstock.data.databases import Address
 from penstock.data.formats import CSV, AnyFormat
+from penstock.data.records import LONGEST_RECORD
 from penstock.data.storage import Entry, NoSuchKey, Storage, format_uri, parse_object_uri, parse_uri
 
 _FILE_ENDINGS = {"CSV": "csv", "TSV": "tsv", "Parquet": "parquet", "JSONLines": "jsonl"}
@@ -23,6 +24,7 @@ class FileSide:
     """An object, or with `is_directory` the objects under a prefix.
 
     `format` None is CSV where records are read or written. `compression` is one that `check_compression` knows.
+    `longest_record` is the most bytes of a record that is read.
     """
 
     storage: Storage
@@ -30,6 +32,7 @@ class FileSide:
     is_directory: bool = False
     format: AnyFormat | None = None
     compression: str = "none"
+    longest_record: int = LONGEST_RECORD
 
     def __post_init__(self) -> None:
         check_compression(self.compression)

@@ -13,6 +13,7 @@ from penstock.engine.materialise import place_of
 from penstock.engine.plan import SYSTEM_GROUP, Component, Plan, resource_group
 from penstock.engine.status import earliest, move
 from penstock.engine.turn import Turn, new_token
+from penstock.store.database import Row
 from penstock.store.rows import Attempt, Instance, read
 
 MOST_DELIVERIES = 5
@@ -81,13 +82,21 @@ def worker_group(plan: Plan, component: Component, instance: Instance) -> str:
     return place.worker_group or ""
 
 
-def take_all(turn: Turn, found: Sequence[Attempt], hostname: str) -> list[tuple[Attempt, Instance]]:
-    """Give attempts to a task runner as leases, but those that somebody else was first with or that were paused."""
+def to_take(found: Sequence[Attempt]) -> list[tuple[str, dict[str, str]]]:
+    """What must be asked before attempts are taken: their instances, and whether they are paused."""
     asked = ({"pipeline_id": attempt.pipeline_id, "instance_id": attempt.instance_id} for attempt in found)
+    return [("instance_and_its_pause", known) for known in asked]
+
+
+def take_all(
+    turn: Turn, found: Sequence[Attempt], hostname: str, asked: Sequence[Sequence[Row]] | None = None
+) -> list[tuple[Attempt, Instance]]:
+    """Give attempts to a task runner as leases, but those that somebody else was first with or that were paused.
+
+    `asked` are the answers to `to_take`, where they are known already.
+    """
     taken: list[tuple[Attempt, Instance]] = []
-    for attempt, rows in zip(
-        found, turn.tx.several(*(("instance_and_its_pause", known) for known in asked)), strict=True
-    ):
+    for attempt, rows in zip(found, turn.tx.several(*to_take(found)) if asked is None else asked, strict=True):
         columns = dict(rows[0]) if rows else {"is_paused": 1}
         if not columns.pop("is_paused"):
             moved = _take(turn, attempt, read(Instance, columns), hostname)

@@ -67,7 +67,9 @@ def _named(pipeline_id: str, component: str, node: str, start: int) -> dict[str,
 def meet(turn: Turn, producer: Instance, *kinds: str) -> None:
     """Set `met` on the rows of up to three kinds that name this producer, and look at those whose rows they are."""
     named = _named(producer.pipeline_id, producer.component, producer.node, producer.scheduled_start)
-    rows = [row for row in turn.tx.all("waiting_consumers", **named) if row["kind"] in kinds]
+    known = turn.known.consumers.pop((producer.pipeline_id, producer.instance_id), None)
+    found = turn.tx.all("waiting_consumers", **named) if known is None or turn.ends > turn.known.ends else known
+    rows = [row for row in found if row["kind"] in kinds]
     if all(row["met"] for row in rows):
         return
     first, second, third = (kinds * 3)[:3]

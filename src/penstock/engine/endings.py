@@ -17,6 +17,7 @@ def ended(turn: Turn, instance: Instance) -> None:
     """Carry the end of an instance to its neighbours; work is in proportion to their number only."""
     assert instance.status in ENDED
     turn.active.discard(instance.pipeline_id)
+    turn.ends += 1
     component = turn.component(instance)
     if instance.family == "Resource":
         unmeet(turn, instance, "resource")

@@ -42,7 +42,9 @@ def to_come(turn: Turn, pipeline_id: str, component_id: str) -> ToCome | None:
     fresh = turn.fresh.pop((pipeline_id, component_id), None)
     if fresh is not None:
         return ToCome(ComponentState(pipeline_id, component_id, *fresh), is_new=True)
-    row = turn.tx.one("what_is_to_come", pipeline_id=pipeline_id, component=component_id)
+    row = turn.known.to_come.pop((pipeline_id, component_id), None)
+    if row is None or turn.ends > turn.known.ends:
+        row = turn.tx.one("what_is_to_come", pipeline_id=pipeline_id, component=component_id)
     if row is None:
         return None
     columns = dict(row)

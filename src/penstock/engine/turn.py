@@ -13,8 +13,21 @@ from penstock.engine.alarm_targets import TargetsOf, nowhere
 from penstock.engine.plan import Component, Plan, Plans
 from penstock.engine.status import earliest, move
 from penstock.settings import EngineSettings
-from penstock.store.database import Transaction
+from penstock.store.database import Row, Transaction
 from penstock.store.rows import Instance, Pipeline, read
+
+
+@dataclass
+class Known:
+    """What a turn has read ahead, each to be used once: it holds while no more instances have ended than `ends`.
+
+    `consumers` has the rows that name an instance as producer, by pipeline and instance; `to_come` what is to come of a
+    component, by pipeline and component.
+    """
+
+    ends: int = 0
+    consumers: dict[tuple[str, str], list[Row]] = field(default_factory=dict)
+    to_come: dict[tuple[str, str], Row] = field(default_factory=dict)
 
 
 @dataclass
@@ -24,7 +37,7 @@ class Turn:
     `ended` holds instances that have just reached a final state, `checks` instances that may be ready, `cursors`
     components of which more instances may be due, `perhaps_over` pipelines that may be finished; of those that are
     `active`, something was active when the last instance had ended. `fresh` has the index and the start of the first
-    interval of components that this turn has made. `set_going` counts
+    interval of components that this turn has made. `ends` counts the instances that have ended. `set_going` counts
     the instances of a component that its schedule and its backfills have set going, `backfilled` are the backfills'.
     `attempts` counts attempts by the status that they were moved to, for metrics.
     `pipelines` holds rows as they are now: whoever changes one takes it out. Those that are `locked` are so since
@@ -44,6 +57,8 @@ class Turn:
     perhaps_over: set[str] = field(default_factory=set)
     active: set[str] = field(default_factory=set)
     fresh: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    ends: int = 0
+    known: Known = field(default_factory=Known)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     locked: frozenset[str] = frozenset()
     has_alarms: bool = False

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from penstock.data.storage import Storage
 from penstock.objects.lineage import Lineage
-from penstock.settings import DatabaseSetting, RedshiftSettings
+from penstock.settings import DatabaseSetting, DataSettings, RedshiftSettings
 
 
 class WorkFailed(Exception):
@@ -45,6 +45,7 @@ class Work:
     data_dir: Path
     databases: Mapping[str, DatabaseSetting] = field(default_factory=dict)
     redshift: RedshiftSettings = field(default_factory=RedshiftSettings)
+    data: DataSettings = field(default_factory=DataSettings)
     report: Callable[[Mapping[str, str]], None] = lambda fields: None
     record: Callable[[Lineage], None] = lambda lineage: None
     host_runner: Callable[[], None] = lambda: None
@@ -52,6 +53,11 @@ class Work:
     def check_stopped(self) -> None:
         """Raise WorkStopped when the attempt must end; long work calls it now and then."""
         if self.stopped.is_set():
+            raise WorkStopped
+
+    def pause(self, seconds: float) -> None:
+        """Wait, and end here as soon as the attempt is stopped."""
+        if self.stopped.wait(seconds):
             raise WorkStopped
 
     def progress(self, *, rows: int, bytes: int) -> None:

@@ -178,6 +178,7 @@ class Task:
             data_dir=self.place.data_dir,
             databases=self.place.settings.databases,
             redshift=self.place.settings.redshift,
+            data=self.place.settings.data,
             report=self.report,
             record=self._record,
             host_runner=partial(host_runner, self.own, self.place, self.stop, self.logs),

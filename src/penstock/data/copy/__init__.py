@@ -63,13 +63,14 @@ def copy(
     progress: Progress | None = None,
     *,
     pauses: Sequence[float] = _PAUSES,
+    wait: Callable[[float], object] = time.sleep,
 ) -> CopyResult:
     """Copy everything of the source to the target.
 
     If it fails, the target is as it was: a table by its transaction, a file because it appears whole, and a
     directory because other formats are written when all is read. Only bytes that go from directory to
     directory without a change of format appear object by object. A copy whose connection to a database is lost
-    begins again from the start, once after each of the `pauses`.
+    begins again from the start, once after each of the `pauses`; `wait` waits so many seconds, and may raise.
 
     Raises `NoSuchKey` for a missing file and a directory without objects, `FormatError` and `CompressionError`
     with the URI, `DatabaseError`, `StorageError` and `CopyError`.
@@ -83,7 +84,7 @@ def copy(
             if pause is None or (lost is None and not isinstance(error, ConnectionLost)):
                 raise
             lost = error
-            time.sleep(pause)
+            wait(pause)
             continue
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):

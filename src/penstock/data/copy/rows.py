@@ -59,7 +59,8 @@ def _read(source: FileSide, entries: Iterator[Entry], count: Count) -> Generator
     first: Sequence[Column] | None = None
     for entry in entries:
         with source.storage.open(entry.uri) as stream, errors_of(entry.uri):
-            rows = read_rows(open_reader(count.counted(stream), source.compression), source.rows)
+            plain = open_reader(count.counted(stream), source.compression)
+            rows = read_rows(plain, source.rows, longest_record=source.longest_record)
             if first is None:
                 first = rows.columns
                 yield first

@@ -15,6 +15,7 @@ from penstock.data.copy.rows import load_errors, make_table
 from penstock.data.databases import Database, TextNotTaken
 from penstock.data.databases.plain_insert import plain_insert
 from penstock.data.formats import TSV, Format
+from penstock.data.records import LONGEST_RECORD
 from penstock.data.sides import FileSide, TableSide, objects_of
 
 _BLOCKS = 8
@@ -26,6 +27,8 @@ def load(database: Database, source: FileSide, target: TableSide, count: Count) 
     format = source.rows
     if not isinstance(format, Format) or not database.takes(format):
         raise TextNotTaken("The database does not read this format.")
+    if source.longest_record < LONGEST_RECORD:
+        raise TextNotTaken("The database reads longer records than are allowed.")
     with database.transaction():
         make_table(database, target)
         table, schema, columns = _into(database, target)

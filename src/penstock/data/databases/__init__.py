@@ -20,6 +20,7 @@ from penstock.data.databases.rows import DatabaseError as DatabaseError
 from penstock.data.databases.rows import Records as Records
 from penstock.data.databases.rows import Row as Row
 from penstock.data.databases.rows import TextNotTaken as TextNotTaken
+from penstock.data.databases.statements import StatementProgress as StatementProgress
 from penstock.data.formats import Format
 
 
@@ -36,11 +37,14 @@ class Database(Protocol):
     def transaction(self) -> AbstractContextManager[None]:
         """What is done inside happens wholly, or not at all if it raises; one inside another joins it."""
 
-    def execute_script(self, script: str, arguments: Sequence[str] = ()) -> None:
+    def execute_script(
+        self, script: str, arguments: Sequence[str] = (), progress: StatementProgress | None = None
+    ) -> None:
         """Run a script's statements in one transaction; the arguments fill all its `?` in order.
 
         A script that begins or ends transactions itself keeps its own, and must end those that it begins. A
-        single statement runs by itself, so `VACUUM` works. On PostgreSQL `??` is the operator `?`.
+        single statement runs by itself, so `VACUUM` works. On PostgreSQL `??` is the operator `?`. `progress` is
+        told how many statements have run; an exception from it undoes what an error would.
         """
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:

@@ -18,10 +18,12 @@ from penstock.data.databases.duckdb_types import Table, find_table, plain_insert
 from penstock.data.databases.rows import DatabaseError, Progress, Records, Row, TextNotTaken, of_width
 from penstock.data.databases.statements import (
     Statement,
+    StatementProgress,
     check_arguments,
     one_statement,
     refuse_own_transactions,
     split_script,
+    with_arguments,
 )
 from penstock.data.formats import Format
 from penstock.data.values import to_text
@@ -72,19 +74,21 @@ class DuckdbDatabase:
                 self._undo()
                 raise
 
-    def execute_script(self, script: str, arguments: Sequence[str] = ()) -> None:
+    def execute_script(
+        self, script: str, arguments: Sequence[str] = (), progress: StatementProgress | None = None
+    ) -> None:
         """Run a script's statements in one transaction. See `Database`."""
         statements = split_script(script, self.dialect)
         check_arguments(statements, arguments)
         if self._is_in_transaction:
             refuse_own_transactions(statements)
-            self._run(statements, arguments)
+            self._run(statements, arguments, progress)
         elif len(statements) > 1 and not any(statement.controls_transaction for statement in statements):
             with self.transaction():
-                self._run(statements, arguments)
+                self._run(statements, arguments, progress)
         else:
             with self._lock:
-                self._run_by_themselves(statements, arguments)
+                self._run_by_themselves(statements, arguments, progress)
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:
         """The rows of one query, fetched as they are asked for."""
@@ -188,11 +192,10 @@ class DuckdbDatabase:
             with errors("ROLLBACK"):
                 self._connection.execute("ROLLBACK")
 
-    def _run(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
-        position = 0
-        for statement in statements:
-            values = arguments[position : position + statement.placeholders]
-            position += statement.placeholders
+    def _run(
+        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
+    ) -> None:
+        for statement, values in with_arguments(statements, arguments, progress):
             with errors(f"statement {statement.number} ({statement.first_line})"):
                 result = self._connection.execute(statement.numbered(), list(values) or None)
                 while result.fetchmany(2000):
@@ -200,10 +203,12 @@ class DuckdbDatabase:
             if statement.controls_transaction:
                 self._is_in_transaction = statement.words[0] in ("BEGIN", "START")
 
-    def _run_by_themselves(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
+    def _run_by_themselves(
+        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
+    ) -> None:
         """Run statements that need, or bring, their own transactions."""
         try:
-            self._run(statements, arguments)
+            self._run(statements, arguments, progress)
             if self._is_in_transaction:
                 raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
         finally:

@@ -24,10 +24,12 @@ from penstock.data.databases.mysql_values import is_date, is_exact_text, loses_d
 from penstock.data.databases.rows import DatabaseError, Progress, Records, Row, TextNotTaken, of_width
 from penstock.data.databases.statements import (
     Statement,
+    StatementProgress,
     check_arguments,
     one_statement,
     refuse_own_transactions,
     split_script,
+    with_arguments,
 )
 from penstock.data.formats import TSV, Format, FormatError, write_rows
 
@@ -71,7 +73,9 @@ class MysqlDatabase:
             with suppress(Exception):
                 self._connection.run("SET autocommit = 1")
 
-    def execute_script(self, script: str, arguments: Sequence[str] = ()) -> None:
+    def execute_script(
+        self, script: str, arguments: Sequence[str] = (), progress: StatementProgress | None = None
+    ) -> None:
         """Run a script's statements in one transaction, as far as MySQL has one. See `Database`."""
         statements = split_script(script, self.dialect)
         check_arguments(statements, arguments)
@@ -79,10 +83,10 @@ class MysqlDatabase:
         if within:
             refuse_own_transactions(statements)
         if within or len(statements) < 2 or any(statement.controls_transaction for statement in statements):
-            self._run_by_themselves(statements, arguments, within=within)
+            self._run_by_themselves(statements, arguments, progress, within=within)
         else:
             with self.transaction():
-                self._run(statements, arguments)
+                self._run(statements, arguments, progress)
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:
         """The rows of one query, as they come from the server."""
@@ -233,18 +237,24 @@ class MysqlDatabase:
             kept = "What was written to tables whose engine has no transactions (such as MyISAM) is still there"
             raise type(error)(f"{error} {kept}.") from error
 
-    def _run(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
-        position = 0
-        for statement in statements:
-            values = arguments[position : position + statement.placeholders]
-            position += statement.placeholders
+    def _run(
+        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
+    ) -> None:
+        for statement, values in with_arguments(statements, arguments, progress):
             with errors(f"statement {statement.number} ({statement.first_line})"):
                 self._connection.run(mysql_insert.filled(statement, values))
 
-    def _run_by_themselves(self, statements: Sequence[Statement], arguments: Sequence[str], *, within: bool) -> None:
+    def _run_by_themselves(
+        self,
+        statements: Sequence[Statement],
+        arguments: Sequence[str],
+        progress: StatementProgress | None,
+        *,
+        within: bool,
+    ) -> None:
         """Run statements that need, or bring, their own transactions."""
         try:
-            self._run(statements, arguments)
+            self._run(statements, arguments, progress)
             if not within and self._connection.has_begun:
                 raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
         finally:

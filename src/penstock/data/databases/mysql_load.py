@@ -63,6 +63,8 @@ def _escaped(piece: bytes, end: bytes) -> bytes:
     _refuse(b"\xff" in piece or b"\xfe" in piece, "The text is not UTF-8.")
     plain = piece.replace(b"\\\\", b"\xff")
     _refuse(plain.endswith(b"\\"), "The text ends in an escape character.")
+    if not has_return and _MEANS_MORE.search(plain) is None:
+        return piece + end
     plain += end
     for letter in _LETTERS:
         plain = plain.replace(b"\\" + bytes([letter]), bytes([letter]))

@@ -32,10 +32,12 @@ from penstock.data.databases.rows import (
 )
 from penstock.data.databases.statements import (
     Statement,
+    StatementProgress,
     check_arguments,
     one_statement,
     refuse_own_transactions,
     split_script,
+    with_arguments,
 )
 from penstock.data.formats import TSV, Column, Format, FormatError, write_rows
 from penstock.data.values import to_text
@@ -116,7 +118,9 @@ class PostgresqlDatabase:
         with _errors("the transaction"), self._connection.transaction():
             yield
 
-    def execute_script(self, script: str, arguments: Sequence[str] = ()) -> None:
+    def execute_script(
+        self, script: str, arguments: Sequence[str] = (), progress: StatementProgress | None = None
+    ) -> None:
         """Run a script's statements in one transaction. See `Database`."""
         statements = split_script(script, self.dialect)
         check_arguments(statements, arguments)
@@ -124,10 +128,10 @@ class PostgresqlDatabase:
         if within:
             refuse_own_transactions(statements)
         if len(statements) < 2 or any(statement.controls_transaction for statement in statements):
-            self._run_by_themselves(statements, arguments, within=within)
+            self._run_by_themselves(statements, arguments, progress, within=within)
         else:
             with self.transaction():
-                self._run(statements, arguments)
+                self._run(statements, arguments, progress)
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:
         """The rows of one query through a server-side cursor, in a transaction that ends with the last row.
@@ -296,11 +300,10 @@ class PostgresqlDatabase:
     ) -> None:
         self.close()
 
-    def _run(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
-        position = 0
-        for statement in statements:
-            values = arguments[position : position + statement.placeholders]
-            position += statement.placeholders
+    def _run(
+        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
+    ) -> None:
+        for statement, values in with_arguments(statements, arguments, progress):
             with _errors(f"statement {statement.number} ({statement.first_line})"):
                 self._run_one(statement, values)
 
@@ -317,10 +320,17 @@ class PostgresqlDatabase:
                 if error.sqlstate is not None:  # SELECT INTO has run well, but gives no rows
                     raise
 
-    def _run_by_themselves(self, statements: Sequence[Statement], arguments: Sequence[str], *, within: bool) -> None:
+    def _run_by_themselves(
+        self,
+        statements: Sequence[Statement],
+        arguments: Sequence[str],
+        progress: StatementProgress | None,
+        *,
+        within: bool,
+    ) -> None:
         """Run statements that need, or bring, their own transactions."""
         try:
-            self._run(statements, arguments)
+            self._run(statements, arguments, progress)
             if not within and self._connection.info.transaction_status != TransactionStatus.IDLE:
                 raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
         finally:

@@ -28,10 +28,12 @@ from penstock.data.databases.rows import (
 )
 from penstock.data.databases.statements import (
     Statement,
+    StatementProgress,
     check_arguments,
     one_statement,
     refuse_own_transactions,
     split_script,
+    with_arguments,
 )
 from penstock.data.formats import Format
 from penstock.data.values import to_text
@@ -88,18 +90,20 @@ class RedshiftDatabase:
         with _errors("the transaction"), self._connection.transaction():
             yield
 
-    def execute_script(self, script: str, arguments: Sequence[str] = ()) -> None:
+    def execute_script(
+        self, script: str, arguments: Sequence[str] = (), progress: StatementProgress | None = None
+    ) -> None:
         """Run a script's statements in one transaction. See `Database`."""
         statements = split_script(script, self.dialect)
         check_arguments(statements, arguments)
         if self._is_within:
             refuse_own_transactions(statements)
-            self._run(statements, arguments)
+            self._run(statements, arguments, progress)
         elif len(statements) > 1 and not any(statement.controls_transaction for statement in statements):
             with self.transaction():
-                self._run(statements, arguments)
+                self._run(statements, arguments, progress)
         else:
-            self._run_by_themselves(statements, arguments)
+            self._run_by_themselves(statements, arguments, progress)
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:
         """The rows of one query through a cursor, in a transaction that ends with the last row."""
@@ -214,19 +218,20 @@ class RedshiftDatabase:
         if self._is_within and not self._connection.closed:
             self._connection.execute("ROLLBACK")
 
-    def _run(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
-        position = 0
-        for statement in statements:
-            values = arguments[position : position + statement.placeholders]
-            position += statement.placeholders
+    def _run(
+        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
+    ) -> None:
+        for statement, values in with_arguments(statements, arguments, progress):
             shown = statement.words[0] if statement.words[:1] in (("COPY",), ("UNLOAD",)) else statement.first_line
             with _errors(f"statement {statement.number} ({shown})"), psycopg.RawCursor(self._connection) as cursor:
                 cursor.execute(statement.numbered().encode(), list(values) or None)
 
-    def _run_by_themselves(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
+    def _run_by_themselves(
+        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
+    ) -> None:
         """Run statements that need, or bring, their own transactions."""
         try:
-            self._run(statements, arguments)
+            self._run(statements, arguments, progress)
             if self._is_within:
                 raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
         finally:

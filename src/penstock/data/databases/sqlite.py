@@ -22,10 +22,12 @@ from penstock.data.databases.rows import (
 )
 from penstock.data.databases.statements import (
     Statement,
+    StatementProgress,
     check_arguments,
     one_statement,
     refuse_own_transactions,
     split_script,
+    with_arguments,
 )
 from penstock.data.formats import Format
 from penstock.data.values import to_text
@@ -73,17 +75,19 @@ class SqliteDatabase:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def execute_script(self, script: str, arguments: Sequence[str] = ()) -> None:
+    def execute_script(
+        self, script: str, arguments: Sequence[str] = (), progress: StatementProgress | None = None
+    ) -> None:
         """Run a script's statements in one transaction. See `Database`."""
         statements = split_script(script, self.dialect)
         check_arguments(statements, arguments)
         if self._connection.in_transaction:
             refuse_own_transactions(statements)
         if len(statements) < 2 or any(statement.controls_transaction for statement in statements):
-            self._run_by_themselves(statements, arguments)
+            self._run_by_themselves(statements, arguments, progress)
         else:
             with self.transaction():
-                self._run(statements, arguments)
+                self._run(statements, arguments, progress)
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:
         """The rows of one query, fetched as they are asked for."""
@@ -176,20 +180,21 @@ class SqliteDatabase:
         with suppress(sqlite3.OperationalError):
             self._connection.execute("PRAGMA journal_mode = WAL")
 
-    def _run(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
-        position = 0
-        for statement in statements:
-            values = arguments[position : position + statement.placeholders]
-            position += statement.placeholders
+    def _run(
+        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
+    ) -> None:
+        for statement, values in with_arguments(statements, arguments, progress):
             with _errors(f"statement {statement.number} ({statement.first_line})"):
                 for _ in self._connection.execute(statement.text, values):
                     pass  # a SELECT may call functions, and must run to its end
 
-    def _run_by_themselves(self, statements: Sequence[Statement], arguments: Sequence[str]) -> None:
+    def _run_by_themselves(
+        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
+    ) -> None:
         """Run statements that need, or bring, their own transactions."""
         within = self._connection.in_transaction
         try:
-            self._run(statements, arguments)
+            self._run(statements, arguments, progress)
             if self._connection.in_transaction and not within:
                 raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
         finally:

@@ -7,11 +7,14 @@ understood.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from penstock.data.databases.address import Dialect
 from penstock.data.databases.rows import DatabaseError
+
+StatementProgress = Callable[[int, int], None]
+"""Is called with how many statements of a script have run, and of how many. An exception from it ends the script."""
 
 _QUOTED = r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)"
 _REST = r"|(?P<word>[^\W\d][\w$]*)|(?P<end>;)|(?P<double>\?\?)|(?P<place>\?)"
@@ -160,6 +163,20 @@ def check_arguments(statements: Sequence[Statement], arguments: Sequence[str]) -
         raise DatabaseError(
             f"The script has {places} placeholders (?) and {len(arguments)} arguments. Give one for each."
         )
+
+
+def with_arguments(
+    statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None = None
+) -> Iterator[tuple[Statement, Sequence[str]]]:
+    """Each statement to run, with its part of the arguments; progress is told before it, and after the last."""
+    position = 0
+    for done, statement in enumerate(statements):
+        if progress is not None:
+            progress(done, len(statements))
+        yield statement, arguments[position : position + statement.placeholders]
+        position += statement.placeholders
+    if progress is not None:
+        progress(len(statements), len(statements))
 
 
 def refuse_own_transactions(statements: Sequence[Statement]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from penstock.data.databases.address import Dialect
 from penstock.data.databases.redshift_functions import Target
 from penstock.data.databases.rows import DatabaseError, Records, Row
-from penstock.data.databases.statements import one_statement, split_script
+from penstock.data.databases.statements import StatementProgress, one_statement, split_script
 from penstock.data.formats import Format
 
 if TYPE_CHECKING:
@@ -44,9 +44,11 @@ class TranslatedDatabase:
         """See `Database`."""
         return self.inner.transaction()
 
-    def execute_script(self, script: str, arguments: Sequence[str] = ()) -> None:
+    def execute_script(
+        self, script: str, arguments: Sequence[str] = (), progress: StatementProgress | None = None
+    ) -> None:
         """Translate the whole script, then run it."""
-        self.inner.execute_script(self.translate_script(script), arguments)
+        self.inner.execute_script(self.translate_script(script), arguments, progress)
 
     def translate_script(self, script: str) -> str:
         """The script in the database's own SQL. Raises `DatabaseError` naming the statement that has none."""

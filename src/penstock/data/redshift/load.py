@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NoReturn
@@ -11,6 +10,7 @@ from penstock.data.compression import CompressionError, open_reader
 from penstock.data.databases import Database, DatabaseError
 from penstock.data.databases.translated import TranslatedDatabase
 from penstock.data.formats import AnyFormat, FormatError, read_rows, to_text
+from penstock.data.records import LONGEST_RECORD
 from penstock.data.redshift.option_text import OptionError
 from penstock.data.redshift.options import Options
 from penstock.data.redshift.records import Record, open_text, read_records
@@ -37,6 +37,7 @@ class Files:
     options: Options
     format: AnyFormat | None = None
     compression: str = "none"
+    longest_record: int = LONGEST_RECORD
 
 
 @dataclass
@@ -119,8 +120,9 @@ class _Rows:
         files = self._files
         if files.format is None:
             names = [column.name for column in self._columns]
-            return read_records(open_text(stream, files.options), files.options, names, files.storage.open)
-        return _formatted(open_reader(stream, files.compression), files.format)
+            text = open_text(stream, files.options)
+            return read_records(text, files.options, names, files.storage.open, files.longest_record)
+        return _formatted(open_reader(stream, files.compression), files.format, files.longest_record)
 
     def _converted(self, records: list[Record]) -> list[tuple[Text, ...]]:
         kept: list[tuple[int, list[Text]]] = []
@@ -190,37 +192,13 @@ def _in_batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _formatted(stream: BinaryIO, format: AnyFormat) -> Iterator[Record]:
+def _formatted(stream: BinaryIO, format: AnyFormat, longest: int) -> Iterator[Record]:
     """The rows of a data format; `line` is the number of the row."""
     number = 0
-    for batch in read_rows(stream, format):
+    for batch in read_rows(stream, format, longest_record=longest):
         for row in batch:
             number += 1
             yield number, [to_text(value) for value in row], ""
-
-
-def manifest_uris(storage: Storage, uri: str) -> tuple[str, ...]:
-    """The files that a manifest names; those that are missing and not mandatory are left out.
-
-    Raises `LoadError` for what is no manifest, and `NoSuchKey` for a mandatory file that is missing.
-    """
-    try:
-        with storage.open(uri) as stream:
-            entries = json.loads(stream.read())["entries"]
-        named = [(str(entry["url"]), bool(entry.get("mandatory", False))) for entry in entries]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LoadError(
-            f'{uri} is no manifest, such as {{"entries": [{{"url": "s3://b/k", "mandatory": true}}]}}: {error!r}.'
-        ) from None
-    found = []
-    for url, is_mandatory in named:
-        if storage.exists(url):
-            found.append(url)
-        elif is_mandatory:
-            raise NoSuchKey(url, f"{url} is missing, which the manifest {uri} calls mandatory.")
-    if not found:
-        raise LoadError(f"The manifest {uri} names no file that is there.")
-    return tuple(found)
 
 
 def prefix_uris(storage: Storage, prefix: str) -> tuple[str, ...]:

@@ -9,16 +9,17 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import BinaryIO, cast
 
 from penstock.data.compression import open_reader
+from penstock.data.records import FormatError, over
 from penstock.data.redshift.option_text import OptionError
 from penstock.data.redshift.options import DEFAULT_NULL, Options
 
 Text = str | None
 Record = tuple[int, list[Text] | None, str]
 """The line in which a record begins, its values, and what is wrong with it if it has none."""
-_LONGEST_FIELD = 1 << 26
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|\"([^\"]*)\")\]")
 
 
@@ -30,27 +31,27 @@ def open_text(stream: BinaryIO, options: Options) -> BinaryIO:
 
 
 def read_records(
-    stream: BinaryIO, options: Options, columns: list[str], open_uri: Callable[[str], BinaryIO]
+    stream: BinaryIO, options: Options, columns: list[str], open_uri: Callable[[str], BinaryIO], longest: int
 ) -> Iterator[Record]:
     """The records of a file that is not compressed; JSON gives the values of these columns.
 
     `open_uri` opens a JSONPaths file. Values are text, or None for NULL; bytes that are not UTF-8 stay as surrogates,
-    so that the column can be named.
+    so that the column can be named. Raises `FormatError` for a record of more than `longest` characters.
     """
-    lines = _lines(stream, options)
+    lines = _lines(stream, options, longest)
     if options.kind == "JSON":
-        return _json(lines, options, columns, open_uri)
+        return _json(lines, options, columns, open_uri, longest)
     if options.kind == "CSV":
-        return _csv(lines, options)
+        return _csv(lines, options, longest)
     skipped = _after_header(lines, options)
     if options.kind == "FIXEDWIDTH":
         return _fixed(skipped, options)
     if options.has("ESCAPE") or options.has("REMOVEQUOTES"):
-        return _marked(skipped, options)
+        return _marked(skipped, options, longest)
     return _plain(skipped, options)
 
 
-def _lines(stream: BinaryIO, options: Options) -> Iterator[str]:
+def _lines(stream: BinaryIO, options: Options, longest: int) -> Iterator[str]:
     """The lines with their line feeds."""
     errors = "surrogateescape"
     if options.invalid_as is not None:
@@ -66,7 +67,9 @@ def _lines(stream: BinaryIO, options: Options) -> Iterator[str]:
         errors = "strict"
     reader = io.TextIOWrapper(stream, encoding=options.encoding, errors=errors, newline="\n")
     try:
-        for number, line in enumerate(reader):
+        for number, line in enumerate(iter(partial(reader.readline, longest + 2), "")):
+            if len(line) > longest + 1:  # with its line feed
+                raise _too_long(number + 1, longest)
             yield line[1:] if number == 0 and line.startswith("\ufeff") else line
     finally:
         reader.detach()  # the stream is its owner's to close
@@ -81,6 +84,10 @@ def _after_header(lines: Iterator[str], options: Options) -> Iterator[tuple[int,
         text = line.removesuffix("\n").removesuffix("\r")
         if text or not ignores_blank:
             yield number, text
+
+
+def _too_long(line: int, longest: int) -> FormatError:
+    return FormatError(f"The record of line {line} {over(longest)}.")
 
 
 def _nulls(values: list[str], null: str) -> list[Text]:
@@ -106,7 +113,7 @@ def _fixed(lines: Iterator[tuple[int, str]], options: Options) -> Iterator[Recor
         yield number, [None if value.rstrip() == null else value for value in values], ""
 
 
-def _marked(lines: Iterator[tuple[int, str]], options: Options) -> Iterator[Record]:
+def _marked(lines: Iterator[tuple[int, str]], options: Options, longest: int) -> Iterator[Record]:
     """With ESCAPE, REMOVEQUOTES, or both."""
     escapes, unquotes = options.has("ESCAPE"), options.has("REMOVEQUOTES")
     null = DEFAULT_NULL if options.null is None else options.null
@@ -118,6 +125,8 @@ def _marked(lines: Iterator[tuple[int, str]], options: Options) -> Iterator[Reco
                 yield number, None, "the file ends in an escape character"
                 return
             line += "\n" + following[1]
+            if len(line) > longest:
+                raise _too_long(number, longest)
         try:
             yield number, _fields(line, options.delimiter, null, escapes=escapes, unquotes=unquotes), ""
         except ValueError as error:
@@ -165,7 +174,7 @@ def _closing(line: str, position: int, delimiter: str, *, escapes: bool) -> int:
     raise ValueError(f"the quotation mark {mark} is not closed, which REMOVEQUOTES needs")
 
 
-def _csv(lines: Iterator[str], options: Options) -> Iterator[Record]:
+def _csv(lines: Iterator[str], options: Options, longest: int) -> Iterator[Record]:
     null = DEFAULT_NULL if options.null is None else options.null
     ignores_blank = options.has("IGNOREBLANKLINES")
     skipped = 0
@@ -175,10 +184,19 @@ def _csv(lines: Iterator[str], options: Options) -> Iterator[Record]:
         skipped += 1
     if len(options.delimiter) != 1:
         raise OptionError("CSV takes a DELIMITER of one character.")
-    csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(lines, delimiter=options.delimiter, quotechar=options.quote, strict=True)
+    number, size = skipped + 1, 0
+
+    def counted() -> Iterator[str]:
+        nonlocal size
+        for line in lines:
+            size += len(line)
+            if size > longest + 1:
+                raise _too_long(number, longest)
+            yield line
+
+    reader = csv.reader(counted(), delimiter=options.delimiter, quotechar=options.quote, strict=True)
     while True:
-        number = skipped + reader.line_num + 1
+        number, size = skipped + reader.line_num + 1, 0
         try:
             values = next(reader)
         except StopIteration:
@@ -199,7 +217,7 @@ class _Number(str):
 
 
 def _json(
-    lines: Iterator[str], options: Options, columns: list[str], open_uri: Callable[[str], BinaryIO]
+    lines: Iterator[str], options: Options, columns: list[str], open_uri: Callable[[str], BinaryIO], longest: int
 ) -> Iterator[Record]:
     decoder = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_Number)
     pick = _picker(options, columns, open_uri)
@@ -216,9 +234,8 @@ def _json(
                 value, start = decoder.raw_decode(text, start)
             except json.JSONDecodeError as error:
                 if error.pos >= len(text.rstrip()) or "Unterminated string" in error.msg:
-                    if len(text) - start > _LONGEST_FIELD:
-                        yield begun, None, "the JSON is longer than 64 MB"
-                        return
+                    if len(text) - start > longest:
+                        raise _too_long(begun, longest) from None
                     break  # it may go on in the next line
                 yield begun, None, f"the JSON is wrong ({error.msg})"
                 return

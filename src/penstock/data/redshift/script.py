@@ -6,10 +6,18 @@ import re
 from collections.abc import Sequence
 
 from penstock.data.databases import DatabaseError
-from penstock.data.databases.statements import Statement, check_arguments, split_script
+from penstock.data.databases.statements import (
+    Statement,
+    StatementProgress,
+    check_arguments,
+    split_script,
+    with_arguments,
+)
 from penstock.data.databases.translated import TranslatedDatabase
+from penstock.data.manifests import manifest_objects
+from penstock.data.records import LONGEST_RECORD
 from penstock.data.redshift.catalog import describe
-from penstock.data.redshift.load import Files, LoadError, Progress, load, load_columns, manifest_uris, prefix_uris
+from penstock.data.redshift.load import Files, LoadError, Progress, load, load_columns, prefix_uris
 from penstock.data.redshift.option_text import OptionError, unescaped
 from penstock.data.redshift.options import parse_copy, parse_unload
 from penstock.data.redshift.unload import unload
@@ -38,10 +46,18 @@ def moves_files(script: str) -> bool:
 
 
 def run_script(
-    database: TranslatedDatabase, storage: Storage, script: str, arguments: Sequence[str], progress: Progress
+    database: TranslatedDatabase,
+    storage: Storage,
+    script: str,
+    arguments: Sequence[str],
+    progress: Progress,
+    statement_progress: StatementProgress | None = None,
+    *,
+    longest_record: int = LONGEST_RECORD,
 ) -> None:
     """Run a script in one transaction; credentials of COPY and UNLOAD are not needed, and not looked at.
 
+    `progress` is of the rows and bytes of one COPY or UNLOAD, `longest_record` the most bytes of a record of COPY.
     Raises `DatabaseError` naming the statement.
     """
     statements = split_script(script, "redshift")
@@ -56,11 +72,8 @@ def run_script(
                 f"Statement {statement.number} ({statement.first_line}): a script with COPY or UNLOAD is one"
                 " transaction here. Write BEGIN first and COMMIT last, or neither."
             )
-    position = 0
     with database.transaction():
-        for statement in statements:
-            values = arguments[position : position + statement.placeholders]
-            position += statement.placeholders
+        for statement, values in with_arguments(statements, arguments, statement_progress):
             first = statement.words[0] if statement.words else ""
             if first not in ("COPY", "UNLOAD"):
                 database.execute_script(statement.text, values)
@@ -68,18 +81,24 @@ def run_script(
             if statement.placeholders:
                 raise DatabaseError(f"Statement {statement.number} ({first}) takes no arguments (?).")
             try:
-                (_copy if first == "COPY" else _unload)(database, storage, statement, progress)
+                if first == "COPY":
+                    _copy(database, storage, statement, progress, longest_record)
+                else:
+                    _unload(database, storage, statement, progress)
             except (OptionError, LoadError) as error:
                 raise DatabaseError(f"Statement {statement.number} ({first}): {error}") from error
 
 
-def _copy(database: TranslatedDatabase, storage: Storage, statement: Statement, progress: Progress) -> None:
+def _copy(
+    database: TranslatedDatabase, storage: Storage, statement: Statement, progress: Progress, longest_record: int
+) -> None:
     match = _COPY.fullmatch(statement.text)
     if match is None:
         raise OptionError("it is not of the form COPY table FROM 's3://bucket/prefix' options.")
     options = parse_copy([_AUTHORIZATION.sub(" ", match["rest"])])
     uri = unescaped(match["uri"][1:-1])
-    uris = manifest_uris(storage, uri) if options.manifest else prefix_uris(storage, uri)
+    entries = manifest_objects(storage, uri) if options.manifest else ()
+    uris = tuple([entry.uri for entry in entries]) or prefix_uris(storage, uri)
     found = describe(database, match["table"], None)
     columns = load_columns(found.columns, options) if match["columns"] is None else list(found.columns)
     if match["columns"] is not None:
@@ -89,7 +108,8 @@ def _copy(database: TranslatedDatabase, storage: Storage, statement: Statement, 
         if unknown:
             raise OptionError(f"the table {match['table']} has no column {unknown[0]}.")
         columns = [by_name[name] for name in wanted]
-    load(database, match["table"], None, columns, Files(storage, uris, options), progress)
+    files = Files(storage, uris, options, longest_record=longest_record)
+    load(database, match["table"], None, columns, files, progress)
 
 
 def _unload(database: TranslatedDatabase, storage: Storage, statement: Statement, progress: Progress) -> None:

@@ -34,7 +34,7 @@ class CopyActivity(Activity):
             target = self.output[number if len(self.output) > 1 else 0]
             work.log(f"Copying {source.id} to {target.id}")
             began = monotonic()
-            result = copy(source.side(work), target.side(work), partial(_progress, work, rows, size))
+            result = copy(source.side(work), target.side(work), partial(_progress, work, rows, size), wait=work.pause)
             rows, size = rows + result.rows, size + result.bytes
             moved = between(
                 work,

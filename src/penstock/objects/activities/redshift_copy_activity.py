@@ -111,7 +111,8 @@ class RedshiftCopyActivity(Activity):
 
     def _files(self, work: Work, node: S3DataNode) -> Files:
         from penstock.data.formats import CSV
-        from penstock.data.redshift.load import Files, manifest_uris, prefix_uris
+        from penstock.data.manifests import manifest_objects
+        from penstock.data.redshift.load import Files, prefix_uris
         from penstock.data.redshift.options import Options, parse_copy
 
         options, chosen = Options(), None
@@ -124,17 +125,16 @@ class RedshiftCopyActivity(Activity):
                 options.compression = "gzip"
         else:
             chosen = CSV()
-        if node.manifest_file_path is not None:
-            uris = manifest_uris(work.storage, node.manifest_file_path)
+        manifest = node.manifest_file_path or (node.file_path if options.manifest else None)
+        if manifest is not None:
+            uris = tuple([entry.uri for entry in manifest_objects(work.storage, manifest)])
         elif node.file_path is None:
             uris = prefix_uris(work.storage, node.directory_uri())
-        elif options.manifest:
-            uris = manifest_uris(work.storage, node.file_path)
         elif work.storage.exists(node.file_path):
             uris = (node.file_path,)
         else:
             uris = prefix_uris(work.storage, node.file_path)
-        return Files(work.storage, uris, options, chosen, node.compression)
+        return Files(work.storage, uris, options, chosen, node.compression, work.data.longest_record)
 
     def _unload(self, work: Work, source: RedshiftDataNode, node: S3DataNode) -> Moved:
         from penstock.data.copy import copy
@@ -154,7 +154,7 @@ class RedshiftCopyActivity(Activity):
             if node.data_format is not None:
                 self._tell_of_options(work)
             self._refuse_existing(work, node, prefix)
-            result = copy(side, node.side(work), work.progress)
+            result = copy(side, node.side(work), work.progress, wait=work.pause)
             return result.rows, result.bytes
         options = self._unload_options(parse_unload(self.command_options), node)
         with connect(side.address) as database:
@@ -275,5 +275,5 @@ def _staged(work: Work, source: RedshiftDataNode | SqlDataNode) -> Files:
     storage = LocalFolder(work.folder / "staging")
     uri = "s3://staging/rows.tsv"
     side = replace(source.side(work), insert_query=None)
-    copy(side, FileSide(storage, uri, format=TSV()), lambda *, rows, bytes: work.check_stopped())
+    copy(side, FileSide(storage, uri, format=TSV()), lambda *, rows, bytes: work.check_stopped(), wait=work.pause)
     return Files(storage, (uri,), Options(), TSV())

@@ -70,6 +70,7 @@ class S3DataNode(DataNode):
             is_directory=is_directory,
             format=self.data_format.format() if self.data_format is not None else None,
             compression=self.compression,
+            longest_record=work.data.longest_record,
         )
 
     def dataset(self, work: Work) -> Dataset | None:

@@ -12,6 +12,12 @@ SELECT * FROM instances WHERE pipeline_id = :pipeline_id AND instance_id = :inst
 SELECT i.* FROM attempts a JOIN instances i ON i.pipeline_id = a.pipeline_id AND i.instance_id = a.instance_id
 WHERE a.task_id = :task_id;
 
+-- name: consumers_of_task
+SELECT d.consumer, d.kind, d.met FROM attempts a JOIN instances i ON i.pipeline_id = a.pipeline_id
+    AND i.instance_id = a.instance_id JOIN dependencies d ON d.pipeline_id = i.pipeline_id
+    AND d.producer = i.component AND d.producer_node = i.node AND d.producer_start = i.scheduled_start
+WHERE a.task_id = :task_id ORDER BY d.consumer;
+
 -- name: instance_and_its_pause
 SELECT i.*, EXISTS (SELECT 1 FROM components c WHERE c.pipeline_id = i.pipeline_id
     AND c.component IN (i.component, i.node) AND c.paused = 1) AS is_paused
