@@ -19,6 +19,8 @@ test: setup ## Run the test suite
 test-long: setup ## Run the simulation and the tests of faults for some minutes
 	PENSTOCK_SIMULATION_SECONDS=60 PENSTOCK_FAULTS_SECONDS=1 \
 		$(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation tests/faults
+	PENSTOCK_POSTGRESQL=18 $(BIN)/python -m pytest -n 2 --dist worksteal tests/conformance/test_store.py \
+		tests/stories/test_story_first_schema.py tests/api/test_api_several_servers.py tests/faults/test_faults_postgresql.py
 
 check: setup ## Check style, types, import contracts and that the docs are current
 	$(BIN)/ruff check .

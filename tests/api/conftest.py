@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from api_service import LONG_POLL, Api, running
 
+from penstock.store import postgresql
+
 _numbers = itertools.count(1)
 
 
@@ -17,6 +19,14 @@ _numbers = itertools.count(1)
 def group() -> str:
     """A worker group of the test's own."""
     return f"group-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_ends() -> Iterator[None]:
+    """A service on PostgreSQL ends soon: whether it shall is looked at when nothing was heard for so long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postgresql, "HEAR_SECONDS", 0.05)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ major version, wherever of these it is.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -57,9 +58,26 @@ def _folders() -> list[Path]:
     folders = [
         *([Path(on_path).resolve().parent] if on_path else []),
         *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True),
-        *sorted(Path(sysconfig.get_path("platlib")).glob("*/pginstall*/bin"), reverse=True),
     ]
+    if not folders or os.environ.get("PENSTOCK_POSTGRESQL"):
+        of_wheels = sorted(Path(sysconfig.get_path("platlib")).glob("*/pginstall*/bin"), reverse=True)
+        folders += [passable(folder.parents[1]) / folder.parent.name / "bin" for folder in of_wheels]
     return list(dict.fromkeys(folders))
+
+
+def passable(package: Path) -> Path:
+    """A folder that the server's own user can come to: this one, or for root in a private place a copy of it."""
+    if os.geteuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in package.absolute().parents):
+        return package
+    copy = Path(tempfile.gettempdir()) / f"penstock-tests-{package.stat().st_ino}-{package.stat().st_mtime_ns}"
+    if not copy.exists():
+        making = Path(tempfile.mkdtemp(prefix="penstock-tests-"))
+        making.chmod(0o755)
+        shutil.copytree(package, making / package.name, symlinks=True)
+        with contextlib.suppress(OSError):  # another process was first
+            making.rename(copy)
+        shutil.rmtree(making, ignore_errors=True)
+    return copy / package.name
 
 
 def _version(folder: Path) -> str:

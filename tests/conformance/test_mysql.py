@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -106,7 +106,9 @@ def test_a_value_of_any_type_comes_back(way: str, request: pytest.FixtureRequest
     chosen = [value for value in VALUES if way == "load data" or value[1] not in ("true", "false")]
     columns = ", ".join(f"c{number} {kind} null" for number, (kind, _, _) in enumerate(chosen))
     database.execute_script(f"create table t ({columns})")
-    texts = [bytes.fromhex(text[2:]) if text[:2] == "\\x" and way == "insert" else text for _, text, _ in chosen]
+    texts: list[object] = [
+        bytes.fromhex(text[2:]) if text[:2] == "\\x" and way == "insert" else text for _, text, _ in chosen
+    ]
     if way == "insert":
         texts = [
             int(str(text)) if kind[:3] == "bit" else text for (kind, _, _), text in zip(chosen, texts, strict=True)
@@ -178,8 +180,8 @@ def test_a_value_that_does_not_fit_is_refused_with_its_row_and_column(
 ) -> None:
     mysql.execute_script(f"create table t (a {kind}, b int)")
     good = {"date": "2013-01-02", "datetime": "2013-01-02 00:00:00", "enum('a')": "a", "json": "1"}.get(kind, "1")
-    records = [[(good, "1")], [(bad, "1"), (None, None)]]
-    ways = [
+    records: list[Rows] = [[(good, "1")], [(bad, "1"), (None, None)]]
+    ways: list[Callable[[], object]] = [
         lambda: mysql.insert("insert into t values (?, ?)", records),
         lambda: mysql.insert("insert into t values (?, abs(?))", records),
         lambda: load(mysql, written([row for batch in records for row in batch], QUOTED), QUOTED),
@@ -280,7 +282,7 @@ def test_values_of_any_length_come_as_they_are(mysql: Database, mysql_url: str, 
         + " union all ".join(f"select {number} as i, {length // 2} as n" for number, length in enumerate(lengths))
         + ") s order by i"
     )
-    expected = [(number, "é" * (length // 2), length // 2) for number, length in enumerate(lengths)]
+    expected: Rows = [(number, "é" * (length // 2), length // 2) for number, length in enumerate(lengths)]
     try:
         with connect(parse(mysql_url, folder=tmp_path)) as other:
             assert rows(other, query) == expected

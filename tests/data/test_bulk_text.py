@@ -242,11 +242,11 @@ def check_binary(database: Database, maker: BinaryMaker, kind: str, text: str) -
     database.execute_script("truncate t")
     with closing(maker.pieces(iter([line]))) as made:
         for piece in made:
-            if piece.binary is None:
+            if not piece.is_binary:
                 return False
             try:
                 with connection.cursor() as cursor, cursor.copy(b"COPY t FROM STDIN (FORMAT binary)") as target:
-                    target.write(piece.binary.read_bytes())
+                    target.write(piece.data.read())
             except psycopg.Error:
                 assert expected is None
                 return False

@@ -16,7 +16,7 @@ from penstock.data.databases import Database, DatabaseError, connect, parse_conn
 from penstock.data.formats import to_text
 from penstock.data.local_folder import LocalFolder
 from penstock.data.redshift.catalog import describe
-from penstock.data.redshift.load import Files, LoadError, load, load_columns, manifest_uris
+from penstock.data.redshift.load import Files, LoadError, load, load_columns
 from penstock.data.redshift.option_text import OptionError
 from penstock.data.redshift.options import parse_copy, parse_unload
 from penstock.data.redshift.unload import unload
@@ -200,20 +200,6 @@ def put(storage: LocalFolder, uri: str, content: str | bytes) -> None:
 def text(storage: LocalFolder, uri: str) -> str:
     with storage.open(uri) as stream:
         return stream.read().decode()
-
-
-def test_a_manifest_names_the_files(tmp_path: Path) -> None:
-    storage = LocalFolder(tmp_path)
-    put(storage, "s3://b/1", "x")
-    entries: list[dict[str, Any]] = [{"url": "s3://b/1"}, {"url": "s3://b/2", "mandatory": False}]
-    put(storage, "s3://b/m", json.dumps({"entries": entries}))
-    assert manifest_uris(storage, "s3://b/m") == ("s3://b/1",)
-    entries[1]["mandatory"] = True
-    put(storage, "s3://b/m", json.dumps({"entries": entries}))
-    with pytest.raises(Exception, match="s3://b/2 is missing, which the manifest s3://b/m calls mandatory"):
-        manifest_uris(storage, "s3://b/m")
-    with pytest.raises(LoadError, match="s3://b/1 is no manifest, such as"):
-        manifest_uris(storage, "s3://b/1")
 
 
 # UNLOAD

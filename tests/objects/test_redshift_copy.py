@@ -193,6 +193,13 @@ def test_a_prefix_a_manifest_and_gzip_are_read(cluster: Cluster) -> None:
     manifest = {"id": "S", "type": "S3DataNode", "manifestFilePath": "s3://b/m"}
     cluster.copy(manifest, cluster.table(), commandOptions=["GZIP"])
     assert cluster.rows() == [("1",), ("2",), ("2",)]
+    cluster.shop.put("s3://b/m", '{"entries": [{"url": "s3://b/gone"}, {"url": "s3://b/part-1"}]}')
+    cluster.copy(manifest, cluster.table(), "TRUNCATE", commandOptions=["GZIP"])
+    assert cluster.rows() == [("1",)]
+    cluster.shop.put("s3://b/m", '{"entries": [{"url": "s3://b/gone", "mandatory": true}, {"url": "s3://b/part-1"}]}')
+    with pytest.raises(StorageError, match="s3://b/gone, which is mandatory in the manifest s3://b/m"):
+        cluster.copy(manifest, cluster.table(), "TRUNCATE", commandOptions=["GZIP"])
+    assert cluster.rows() == [("1",)]
     with pytest.raises(StorageError, match="no object whose key begins with s3://b/none"):
         cluster.copy(file("s3://b/none"), cluster.table())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -9,6 +11,8 @@ if TYPE_CHECKING:
     from penstock.data.formats import Format
 
 _CHUNK = 1 << 18
+_WIDE = ((re.compile(rb"[\xf0-\xf4]"), 4), (re.compile(rb"[\xc4-\xef]"), 2))
+_CONTINUED = bytes(range(0x80, 0xC0))
 LONGEST_RECORD = 1 << 26
 """Bytes of one record, and so of one field: 64 MiB. It bounds what a task runner holds in memory."""
 
@@ -45,10 +49,10 @@ def whole_records(stream: BinaryIO, format: Format, longest: int = LONGEST_RECOR
         kept.append(chunk[:end])
         rest = chunk[end + len(separator) :]
         odd = format.quote_char is not None and rest.count(b'"') % 2 == 1
-        whole = b"".join(kept)
+        whole = [b"".join(kept)]
         kept, size = [rest], len(rest)
         del chunk, rest
-        yield whole
+        yield whole.pop()  # a long one is its reader's alone
     rest = b"".join(kept)
     escape = (format.escape_char or "").encode()
     if rest.endswith(separator) and not (escape and _escaped_at([], rest, len(rest) - len(separator), escape)):
@@ -82,6 +86,23 @@ def _too_long(longest: int, format: Format, *, inside_quotes: bool) -> str:
     if inside_quotes:
         return f"{over(longest)}. A quote in it may never be closed."
     return f"{over(longest)}. The record separator {format.record_separator!r} may be wrong."
+
+
+def text_of(data: bytes, longest: int) -> str:
+    """The text of whole records. Raises `UnicodeDecodeError`, and `RecordTooLong` for one that memory is too small for.
+
+    Python keeps 2 or 4 bytes for each character of a text that has one beyond Latin-1, or beyond the first 65,536.
+    """
+    least = len(data) - 2 * _CHUNK  # of the longest record
+    if least * 4 > longest:
+        width = next((width for wide, width in _WIDE if wide.search(data)), 1)
+        if width > 1 and least * width > longest:
+            characters = len(data.translate(None, _CONTINUED)) - 2 * _CHUNK
+            if characters * width > longest:
+                raise RecordTooLong(
+                    f"{over(longest)}: it has characters for which each of all takes {width} bytes of memory."
+                )
+    return data.decode()
 
 
 def over(longest: int) -> str:

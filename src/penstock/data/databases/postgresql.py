@@ -69,7 +69,7 @@ WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped"
 _CREATE_LOCK = 0x70656E73746F636B
 _ROWS_AT_ONCE = 2000
 _RECORDS_AT_ONCE = 2048
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
 _LINE = re.compile(r", line (\d+)")
 _TEXT_CODES = frozenset(("22P04", "22021"))
 """bad_copy_file_format and character_not_in_repertoire: the text itself is wrong, not a value in it."""
@@ -234,18 +234,17 @@ class PostgresqlDatabase:
         rows = 0
         with postgresql_binary.BinaryMaker(types, format) as maker, closing(maker.pieces(pieces)) as made:
             for piece in made:
-                with (piece.binary or piece.text).open("rb", buffering=0) as stream:
-                    blocks = iter(partial(stream.read, _BLOCK), b"")
-                    if piece.binary is not None:
-                        rows += self._load(f"{copy} (FORMAT binary)", blocks, table, rows)
-                        continue
-                    blocks = postgresql_text.without_end_marks([piece.text.read_bytes()], format)
-                    try:
-                        rows += self._load(f"{copy} {postgresql_text.options(format)}", blocks, table)
-                    except ConnectionLost:
-                        raise
-                    except DatabaseError as error:  # its lines are those of the piece
-                        raise TextNotTaken(str(error)) from error
+                if piece.is_binary:
+                    blocks = iter(partial(piece.data.read, _BLOCK), b"")
+                    rows += self._load(f"{copy} (FORMAT binary)", blocks, table, rows)
+                    continue
+                blocks = postgresql_text.without_end_marks([piece.data.read()], format)
+                try:
+                    rows += self._load(f"{copy} {postgresql_text.options(format)}", blocks, table)
+                except ConnectionLost:
+                    raise
+                except DatabaseError as error:  # its lines are those of the piece
+                    raise TextNotTaken(str(error)) from error
         return rows
 
     def unload_text(self, query: str, format: Format, stream: BinaryIO) -> int:

@@ -7,15 +7,18 @@ alike. One other value, and the piece that holds it goes as text. Types that are
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import tempfile
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar, cast
 
 from penstock.data.databases.postgresql_text import has_blank_line
 from penstock.data.formats import Format
@@ -24,11 +27,11 @@ if TYPE_CHECKING:
     import duckdb
 
 _T = TypeVar("_T")
-_PIECE = 1 << 25
+_PIECE = 1 << 24
 _MEMORY = "100MB"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ANY_DAY = "{v} >= '0001-01-01' AND {v} < '10000-01-01'"
-_CANONICAL = "{v}::VARCHAR = {c}"
+_CANONICAL = "{v}::VARCHAR IS NOT DISTINCT FROM {c}"
 _SECOND = "[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\\.[0-9]{{1,6}})?"
 _GUARDS = {
     "smallint": ("SMALLINT", _CANONICAL),
@@ -60,10 +63,10 @@ _VARYING = re.compile(r"character varying\(\d+\)")
 
 @dataclass(frozen=True)
 class Piece:
-    """Some whole records: the file with their text, and the file with them as binary COPY, if they can be."""
+    """Some whole records: a file, at its start, with their text or with them as binary COPY; closed by who uses it."""
 
-    text: Path
-    binary: Path | None
+    data: BinaryIO
+    is_binary: bool
 
 
 def is_available() -> bool:
@@ -82,49 +85,62 @@ class BinaryMaker:
     def __init__(self, types: list[str], format: Format) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="penstock-load-")
         self._query = _query(types, format)
-        self._connection = _connect(Path(self._folder.name))
+        self._connection: duckdb.DuckDBPyConnection | None = None
 
     def pieces(self, text: Iterator[bytes]) -> Generator[Piece, None, None]:
-        """The pieces of a text, the next of which is made while one is used. Each one's files live until the next."""
+        """The pieces of a text. While one is used, the next one is made, and of those after it the text is read."""
         with ExitStack() as stack:
             written = stack.enter_context(_ahead(self._written(text)))
             for piece in stack.enter_context(_ahead(self._made(written))):
-                yield piece
-                piece.text.unlink()
-                if piece.binary is not None:
-                    piece.binary.unlink()
+                with piece.data:
+                    yield piece
 
-    def _written(self, text: Iterator[bytes]) -> Iterator[tuple[Path, bool]]:
-        """Files of whole records, and whether DuckDB would see all of their records."""
-        number = 0
+    def _written(self, text: Iterator[bytes]) -> Iterator[_Text]:
         block = next(text, None)
         while block is not None:
-            path = Path(self._folder.name) / f"{number}.csv"
+            stream, path = self._file()
             size = 0
             is_plain = True
-            with path.open("wb", buffering=0) as stream:
-                while block is not None and (not size or size + len(block) <= _PIECE):
-                    stream.write(block)
-                    size += len(block)
-                    is_plain = is_plain and not has_blank_line(block) and not block.startswith(_BYTE_ORDER_MARK)
-                    block = next(text, None)
-            yield path, is_plain
-            number += 1
+            ends = b""
+            while block is not None and (not size or size + len(block) <= _PIECE):
+                stream.write(block)
+                size += len(block)
+                is_plain = is_plain and not has_blank_line(block) and not block.startswith(_BYTE_ORDER_MARK)
+                ends = b"\r\n" if block.endswith(b"\r\n") else b"\n"
+                block = next(text, None)
+            stream.seek(0)
+            yield _Text(stream, path, ends, is_plain)
 
-    def _made(self, written: Iterator[tuple[Path, bool]]) -> Iterator[Piece]:
-        for text, is_plain in written:
-            yield Piece(text, self._make(text) if is_plain else None)
+    def _made(self, written: Iterator[_Text]) -> Iterator[Piece]:
+        for text in written:
+            binary = self._make(text) if text.is_plain else None
+            if binary is None:
+                yield Piece(text.stream, is_binary=False)
+            else:
+                text.stream.close()
+                yield Piece(binary, is_binary=True)
 
-    def _make(self, text: Path) -> Path | None:
+    def _make(self, text: _Text) -> BinaryIO | None:
         import duckdb
 
-        binary = text.with_suffix(".bin")
+        if self._connection is None:
+            self._connection = _connect(Path(self._folder.name))
+        binary, path = self._file()
+        ends = "" if text.ends == b"\r\n" else ", new_line = '\\n'"
         try:
-            self._connection.execute(self._query.format(text=text, binary=binary))
+            self._connection.execute(self._query.format(text=text.path, binary=path, ends=ends))
         except duckdb.Error:  # a value, or a record, that the two may not read alike
-            binary.unlink(missing_ok=True)
+            binary.close()
             return None
         return binary
+
+    def _file(self) -> tuple[BinaryIO, str]:
+        """A new file and its path: in memory, or in the folder for temporary files where the system has no such."""
+        if sys.platform == "linux":
+            stream = open(os.memfd_create("penstock-load"), "r+b", buffering=0)  # noqa: SIM115
+            return stream, f"/proc/self/fd/{stream.fileno()}"
+        file = tempfile.NamedTemporaryFile("r+b", buffering=0, dir=self._folder.name)  # noqa: SIM115
+        return cast("BinaryIO", file), file.name
 
     def __enter__(self) -> Self:
         return self
@@ -132,18 +148,29 @@ class BinaryMaker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
         self._folder.cleanup()
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A file of whole records, the end of its last record, and whether DuckDB would see all of its records."""
+
+    stream: BinaryIO
+    path: str
+    ends: bytes
+    is_plain: bool
 
 
 @contextmanager
 def _ahead(items: Iterator[_T]) -> Iterator[Iterator[_T]]:
-    """The items, the next of which is made in a thread while one is used."""
+    """The items, the next two of which are made in a thread while one is used."""
 
     def made() -> Iterator[_T]:
-        waiting = worker.submit(next, items, None)
-        while (item := waiting.result()) is not None:
-            waiting = worker.submit(next, items, None)
+        waiting = deque([worker.submit(next, items, None) for _ in range(2)])
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(worker.submit(next, items, None))
             yield item
 
     with ThreadPoolExecutor(1) as worker:
@@ -151,7 +178,7 @@ def _ahead(items: Iterator[_T]) -> Iterator[Iterator[_T]]:
 
 
 def _query(types: list[str], format: Format) -> str:
-    """What makes a piece; `{text}` and `{binary}` are the paths."""
+    """What makes a piece; `{text}` and `{binary}` are the paths, `{ends}` says what ends a record."""
     columns, values, guards = [], [], []
     for number, kind in enumerate(types):
         guard = _guard(kind)
@@ -166,13 +193,13 @@ def _query(types: list[str], format: Format) -> str:
         f"read_csv('{{text}}', columns = {{{{{', '.join(columns)}}}}},"
         f" delim = E'\\x{ord(format.column_separator):02x}', quote = '\"', escape = '\"', nullstr = '',"
         " allow_quoted_nulls = false, header = false, auto_detect = false,"
-        " strict_mode = true)"
+        " strict_mode = true{{ends}})"
     )
     where = " AND ".join(guards).replace("{", "{{").replace("}", "}}") or "true"
     names = ", ".join([f"v{number}" for number in range(len(types))])
     return (
         f"COPY (SELECT {names} FROM (SELECT {', '.join(values)} FROM {read})"  # noqa: S608
-        f" WHERE CASE WHEN {where} THEN true ELSE error('other') END) TO '{{binary}}' (FORMAT postgres_binary)"
+        f" WHERE CASE WHEN {where} THEN true ELSE error('other') END) TO '{{binary}}' (FORMAT postgres_binary, USE_TMP_FILE false)"
     )
 
 

@@ -221,7 +221,7 @@ def _check_quotes(piece: bytes, quotes: NDArray[np.int64], separator: int) -> No
     """Raise `TextNotTaken` for a quote that neither begins nor ends a field nor is one of two inside it.
 
     Of the quotes of whole records, one in two opens and the next one closes. One that opens stands at the start, after
-    a separator, a line feed or one that closes; one that closes, before a separator, an end of a record or one that opens.
+    a separator, a line feed or one that closes; one that closes, before a separator, a record's end or one that opens.
     """
     import numpy as np
 
@@ -233,8 +233,8 @@ def _check_quotes(piece: bytes, quotes: NDArray[np.int64], separator: int) -> No
     may_stand[[0x0A, 0x22, separator]] = True
     is_fine = len(quotes) % 2 == 0 and bool(may_stand[values[opens - 1]].all())
     if is_fine:
-        after = closes[~may_stand[values[closes + 1]]] + 1
-        is_fine = all(piece.startswith(b"\r\n", at) for at in after.tolist())
+        other = closes[~may_stand[values[closes + 1]]] + 1
+        is_fine = bool((values[other] == 0x0D).all() and (values[other + 1] == 0x0A).all())
     if not is_fine:
         raise TextNotTaken("A quote stands where RFC 4180 allows none.")
 

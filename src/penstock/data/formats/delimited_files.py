@@ -23,7 +23,7 @@ from penstock.data.formats.rows import (
     parse_columns,
     row_error,
 )
-from penstock.data.records import RecordTooLong, split_records, whole_records
+from penstock.data.records import RecordTooLong, split_records, text_of, whole_records
 
 
 def read(stream: BinaryIO, format: Format, *, batch_size: int, longest_record: int) -> Rows:
@@ -88,7 +88,7 @@ def _pieces(stream: BinaryIO, format: Format, longest: int) -> Iterator[tuple[li
             stream = cast("BinaryIO", _WithoutMark(stream))
         for data in whole_records(stream, format, longest):
             try:
-                text = data.decode()
+                text = text_of(data, longest)
             except UnicodeDecodeError as error:
                 before = data[: error.start].decode()
                 bad = BadRecord(_records_in(before, format) - 1, not_utf8(data, is_first=line == 1))

@@ -108,12 +108,17 @@ def write(
         except TypeError as error:
             raise FormatError(f"A row from {row_number} on cannot be written. {error}") from None
         lines.append("")
+        text = "}\n".join(lines)
+        del lines
         try:
-            stream.write("}\n".join(lines).encode())
+            data = text.encode()
         except UnicodeEncodeError as error:
             number = row_number + error.object.count("\n", 0, error.start)
             raise row_error(number, None, "holds text that is not valid Unicode.") from None
+        del text
+        stream.write(data)
         row_number += len(batch)
+        del batch, data
     return row_number - first_row
 
 
@@ -170,9 +175,11 @@ def _objects(stream: BinaryIO, longest: int) -> Iterator[tuple[int, dict[str, ob
     decode = decoder()
     number = 0
     for lines in read_lines(stream, longest):
-        for line in lines:
+        for index, line in enumerate(lines):
             number += 1
             text = line.strip(_SPACE)
+            lines[index] = ""
+            del line
             if number == 1:
                 text = text.removeprefix("\ufeff")
             if not text:
@@ -190,7 +197,9 @@ def _objects(stream: BinaryIO, longest: int) -> Iterator[tuple[int, dict[str, ob
                 raise line_error(number, f"has more than one JSON object: {_at(text, end)}.")
             if not isinstance(value, dict):
                 raise line_error(number, f"is no JSON object: {_at(text, 0)}.")
+            del text  # a long one is not kept while its object is, nor that while the next is read
             yield number, value
+            del value
 
 
 def _at(text: str, position: int) -> str:
@@ -212,6 +221,7 @@ def _rows(
             )
         get = found.get
         yield tuple([_value(get(name)) for name in names])
+        del found, get
 
 
 def _value(value: object) -> object:

@@ -98,6 +98,7 @@ def batched_rows(rows: Iterable[tuple[object, ...]], batch_size: int) -> Iterato
         size += sum([len(value) for value in row if isinstance(value, str)])
         if len(batch) == batch_size or size > _LONG:
             full, batch, size = batch, [], 0
+            del row
             yield full
             del full
     if batch:
