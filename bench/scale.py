@@ -40,7 +40,9 @@ def task_time(service: Service, name: str) -> float:
     times: list[float] = []
     while task:
         began = time.perf_counter()
-        answer = service.own.call("EndTasks", ends=[{"taskId": task["taskId"], "taskStatus": "FINISHED"}], workerGroup="bench")
+        answer = service.own.call(
+            "EndTasks", ends=[{"taskId": task["taskId"], "taskStatus": "FINISHED"}], workerGroup="bench"
+        )
         times.append((time.perf_counter() - began) * 1000)
         task = answer.get("taskObject")
     return statistics.median(times)

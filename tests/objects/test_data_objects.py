@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from penstock.data.formats import FormatError
 from penstock.data.databases import DatabaseError
+from penstock.data.formats import FormatError
 from penstock.data.storage import StorageError
 from penstock.objects.work import WorkFailed, WorkStopped
 from penstock.settings import DatabaseSetting

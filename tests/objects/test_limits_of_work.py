@@ -101,7 +101,7 @@ def test_the_limit_holds_for_copy(shop: Any, sqlite: dict[str, str], options: st
         pytest.skip("each line is a record there")
     half = "x" * MIB
     written = {"CSV": f'"{half}{joint}{half}"', "ESCAPE": f"{half}\\{joint or 'x'}{half}"}
-    text = written.get(options, f'{{"a": {joint}"{half}{half}"}}' if "JSON" in options else half + half)
+    text = written.get(options, f'{{"b": "{half[9:]}",{joint}"a": "{half[9:]}"}}' if "JSON" in options else half + half)
     first = '{"a": "1"}' if "JSON" in options else "1"
     shop.put("s3://b/in", gzip.compress(f"{first}\n{text}\n".encode()))
     chosen = parse_copy([options, "GZIP"])
@@ -113,11 +113,11 @@ def test_the_limit_holds_for_copy(shop: Any, sqlite: dict[str, str], options: st
             load(database, "t", None, columns, Files(shop.storage, ("s3://b/in",), chosen, longest_record=MIB))
 
 
-@pytest.mark.parametrize("server", ["sqlite", "postgresql", "mysql", "duckdb"])
+@pytest.mark.parametrize("server", ["sqlite", "postgresql", "mariadb", "duckdb"])
 def test_a_script_tells_how_far_it_is_and_where_it_worked(
     shop: Any, sqlite: dict[str, str], server: str, request: pytest.FixtureRequest
 ) -> None:
-    if server in ("postgresql", "mysql"):
+    if server in ("postgresql", "mariadb"):
         shop.databases[sqlite["connectionString"]] = DatabaseSetting(request.getfixturevalue(server))
     elif server == "duckdb":
         shop.databases[sqlite["connectionString"]] = DatabaseSetting(f"duckdb:{shop.data_dir}/x.duckdb")

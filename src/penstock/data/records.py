@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -88,7 +87,7 @@ def _too_long(longest: int, format: Format, *, inside_quotes: bool) -> str:
     return f"{over(longest)}. The record separator {format.record_separator!r} may be wrong."
 
 
-def text_of(data: bytes, longest: int) -> str:
+def decoded(data: bytes, longest: int) -> str:
     """The text of whole records. Raises `UnicodeDecodeError`, and `RecordTooLong` for one that memory is too small for.
 
     Python keeps 2 or 4 bytes for each character of a text that has one beyond Latin-1, or beyond the first 65,536.

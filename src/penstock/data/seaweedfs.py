@@ -18,12 +18,13 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.data import seaweedfs_keeper
+from penstock.data.kept_server import is_free, is_kept, starting
 from penstock.storage_settings import S3Setting
 
 FOLDER = "seaweedfs"
@@ -75,11 +76,11 @@ class Use:
         """Use it no longer; if nobody else does, wait until the server has ended."""
         if self._descriptor is None:
             return
-        is_last = _try(self._descriptor, fcntl.LOCK_EX)
+        is_last = is_free(self._descriptor)
         os.close(self._descriptor)
         self._descriptor = None
         deadline = time.monotonic() + END_SECONDS
-        while is_last and _is_kept(self._folder) and time.monotonic() < deadline:
+        while is_last and is_kept(self._folder) and time.monotonic() < deadline:
             time.sleep(0.02)
         if self._keeper is not None and self._keeper.poll() is None:
             self._keeper.returncode = 0  # it stays for others, and nobody here waits for it
@@ -90,11 +91,11 @@ def use(data_dir: Path) -> Use:
     program = find_program()
     folder = data_dir.absolute() / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with ExitStack() as opened, _held(folder / "start"):
+    with ExitStack() as opened, starting(folder):
         descriptor = os.open(folder / "used", os.O_RDWR | os.O_CREAT, 0o600)
         opened.callback(os.close, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits for one that is about to end
-        address = _read(folder) if _is_kept(folder) else None
+        address = _read(folder) if is_kept(folder) else None
         keeper = None
         if address is None:
             address, keeper = _start(folder, program)
@@ -244,29 +245,3 @@ def _take(taken: ExitStack, port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _is_kept(folder: Path) -> bool:
-    descriptor = os.open(folder / "kept", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        return not _try(descriptor, fcntl.LOCK_EX)
-    finally:
-        os.close(descriptor)
-
-
-def _try(descriptor: int, lock: int) -> bool:
-    try:
-        fcntl.flock(descriptor, lock | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

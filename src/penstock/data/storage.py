@@ -22,6 +22,7 @@ KEY_BYTES = 1024
 
 _URI = re.compile(r"(s3|s3n|s3a)://([^/]*)(?:/(.*))?", re.DOTALL | re.IGNORECASE)
 _NO_PATH = re.compile(r"//|/\.\.?/|[\x00-\x1f\x7f\\]")
+_USER = re.compile(r"\A([^/]*//)[^/]*@")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 
 
@@ -122,6 +123,11 @@ class Storage(Protocol):
         """The same place, which is asked to encrypt what is written (`s3EncryptionType`) where it takes that."""
 
 
+def without_keys(uri: str) -> str:
+    """The URI as it can be shown: what stands before an @ where a bucket should be may be a secret."""
+    return _USER.sub(r"\1*****@", uri)
+
+
 def parse_uri(uri: str) -> tuple[str, str]:
     """The bucket and the key of `s3://bucket/key`; the key is empty for a bucket alone.
 
@@ -130,13 +136,19 @@ def parse_uri(uri: str) -> tuple[str, str]:
     match = _URI.fullmatch(uri)
     if match is None:
         raise StorageError(
-            f"'{uri}' is not the URI of an S3 object.",
-            uri=uri,
+            f"'{without_keys(uri)}' is not the URI of an S3 object.",
+            uri=without_keys(uri),
             remedy='Write s3://bucket/key (or s3n:// or s3a://); [buckets."bucket"] in the settings maps it elsewhere.',
         )
     bucket, key = match[2], match[3] or ""
     if not bucket:
         raise StorageError(f"'{uri}' names no bucket.", uri=uri, remedy="Write s3://bucket/key.")
+    if "@" in bucket:
+        raise StorageError(
+            f"'{without_keys(uri)}' has keys in it.",
+            uri=without_keys(uri),
+            remedy='Write s3://bucket/key, and the keys into [storage] or [buckets."bucket"] of the settings.',
+        )
     if _BUCKET.fullmatch(bucket) is None:
         raise StorageError(
             f"'{bucket}' in '{uri}' is not a bucket name.",

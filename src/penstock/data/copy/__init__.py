@@ -25,12 +25,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 
-from penstock.data.copy import rows, text
+from penstock.data.copy import parquet, rows, text
 from penstock.data.copy.count import Count
 from penstock.data.copy.count import Progress as Progress
 from penstock.data.copy.objects import copy_objects
 from penstock.data.databases import ConnectionLost, DatabaseError, TextNotTaken, connect
+from penstock.data.formats import Parquet
 from penstock.data.sides import CopyError as CopyError
 from penstock.data.sides import FileSide as FileSide
 from penstock.data.sides import TableSide as TableSide
@@ -106,7 +108,7 @@ def _copy(source: FileSide | TableSide, target: FileSide | TableSide, count: Cou
         assert isinstance(target, TableSide)
         with connect(target.address) as database:
             way = _bulk_or_rows(
-                lambda: text.load(database, source, target, count),
+                lambda: _bulk(source).load(database, source, target, count),
                 lambda: rows.load(database, source, target, count),
                 count,
             )
@@ -115,7 +117,7 @@ def _copy(source: FileSide | TableSide, target: FileSide | TableSide, count: Cou
         uri = table_file_uri(source, target)
         with connect(source.address) as database:
             way = _bulk_or_rows(
-                lambda: text.unload(database, source, target, uri, count),
+                lambda: _bulk(target).unload(database, source, target, uri, count),
                 lambda: rows.unload(database, source, target, uri, count),
                 count,
             )
@@ -127,6 +129,11 @@ def _copy(source: FileSide | TableSide, target: FileSide | TableSide, count: Cou
             count,
         )
     return 0, way
+
+
+def _bulk(side: FileSide) -> ModuleType:
+    """What loads and unloads files of this format in bulk."""
+    return parquet if isinstance(side.format, Parquet) else text
 
 
 def _bulk_or_rows(bulk: Callable[[], None], by_rows: Callable[[], None], count: Count) -> str:

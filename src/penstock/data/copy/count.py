@@ -52,6 +52,7 @@ class Count:
         for batch in batches:
             yield batch
             self.rows += len(batch)
+            del batch  # a long one is not kept while the next is read
             self.report()
 
     def counted(self, stream: BinaryIO) -> BinaryIO:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from penstock.data.compression import open_reader, open_writer
+from penstock.data.copy import parquet
 from penstock.data.copy.count import Count, errors_of
 from penstock.data.copy.rows import records
+from penstock.data.databases import TextNotTaken
 from penstock.data.formats import AnyFormat, Format, write_rows
 from penstock.data.records import ends_record
 from penstock.data.sides import FileSide, objects_of, refuse_overlap, target_uri
@@ -31,7 +33,7 @@ def copy_objects(source: FileSide, target: FileSide, count: Count) -> tuple[int,
             _convert(source, objects_of(source), target, plain, count)
         return 1, "rows"
     if not same_format:
-        return _convert_each(source, target, count), "rows"
+        return _convert_each(source, target, count)
     if source.compressed_as(target) and source.storage == target.storage:
         return _copy_in_storage(source, target, count), "storage"
     objects = 0
@@ -93,18 +95,26 @@ def _separator(format: AnyFormat) -> bytes:
     return format.record_separator.encode() if isinstance(format, Format) else b"\n"
 
 
-def _convert_each(source: FileSide, target: FileSide, count: Count) -> int:
+def _convert_each(source: FileSide, target: FileSide, count: Count) -> tuple[int, str]:
     """Write each object in the target's format; nothing is put in place before all are read."""
+    ways = set()
     with tempfile.TemporaryDirectory(prefix="penstock-copy-") as folder:
         converted: list[tuple[Path, str]] = []
         for entry in objects_of(source):
             path = Path(folder) / str(len(converted))
-            with path.open("wb") as stream, open_writer(stream, target.compression) as plain:
-                _convert(source, iter([entry]), target, plain, count)
+            before = count.rows, count.bytes, count.columns
+            try:
+                parquet.convert(source, entry, target, path, count)
+                ways.add("bulk")
+            except TextNotTaken:
+                count.rows, count.bytes, count.columns = before
+                with path.open("wb") as stream, open_writer(stream, target.compression) as plain:
+                    _convert(source, iter([entry]), target, plain, count)
+                ways.add("rows")
             converted.append((path, target_uri(entry, source, target)))
         for path, uri in converted:
             target.storage.upload(path, uri)
-    return len(converted)
+    return len(converted), "bulk" if ways == {"bulk"} else "rows"
 
 
 def _convert(source: FileSide, entries: Iterator[Entry], target: FileSide, stream: BinaryIO, count: Count) -> None:

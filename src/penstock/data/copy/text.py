@@ -31,7 +31,7 @@ def load(database: Database, source: FileSide, target: TableSide, count: Count) 
         raise TextNotTaken("The database reads longer records than are allowed.")
     with database.transaction():
         make_table(database, target)
-        table, schema, columns = _into(database, target)
+        table, schema, columns = into(database, target)
         for entry in objects_of(source):
             with (
                 source.storage.open(entry.uri) as stream,
@@ -48,13 +48,13 @@ def unload(database: Database, source: TableSide, target: FileSide, uri: str, co
     format = target.rows
     if not isinstance(format, Format) or not database.takes(format):
         raise TextNotTaken("The database does not write this format.")
-    query = _query(database, source)
+    asked = query(database, source)
     with (
         target.storage.create(uri) as stream,
         errors_of(uri),
         open_writer(count.counted(stream), target.compression) as plain,
     ):
-        count.rows = database.unload_text(query, format, plain)
+        count.rows = database.unload_text(asked, format, plain)
         count.report()
 
 
@@ -63,12 +63,12 @@ def move(source_database: Database, source: TableSide, database: Database, targe
     format = TSV()
     if not source_database.takes(format) or not database.takes(format):
         raise TextNotTaken("The databases have no text in common.")
-    query = _query(source_database, source)
+    asked = query(source_database, source)
     pipe = _Pipe()
-    writer = threading.Thread(target=pipe.fill, args=(source_database, query, format), name="unload")
+    writer = threading.Thread(target=pipe.fill, args=(source_database, asked, format), name="unload")
     with database.transaction():
         make_table(database, target)
-        table, schema, columns = _into(database, target)
+        table, schema, columns = into(database, target)
         writer.start()
         try:
             stream = count.counted(cast("BinaryIO", pipe))
@@ -81,7 +81,7 @@ def move(source_database: Database, source: TableSide, database: Database, targe
         count.report()
 
 
-def _into(database: Database, target: TableSide) -> tuple[str, str | None, list[str] | None]:
+def into(database: Database, target: TableSide) -> tuple[str, str | None, list[str] | None]:
     """The table, its schema and the columns that are loaded."""
     if target.insert_query is None:
         return target.table, target.schema, None
@@ -96,7 +96,8 @@ def _into(database: Database, target: TableSide) -> tuple[str, str | None, list[
     return insert.table, None, insert.columns
 
 
-def _query(database: Database, source: TableSide) -> str:
+def query(database: Database, source: TableSide) -> str:
+    """The query of a table side, or that of its whole table."""
     return source.select_query or database.table_query(source.table, source.schema)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
 from select import select
@@ -63,9 +64,20 @@ _COLUMNS = """
 SELECT attname FROM pg_catalog.pg_attribute
 WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
 ORDER BY attnum"""
+_IS_PLAIN = """
+SELECT c.relkind = 'r' AND count(*) = 1 FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_class other ON other.relnamespace = c.relnamespace AND lower(other.relname) = lower(c.relname)
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = pg_catalog.to_regclass($1) AND c.relpersistence <> 't'
+AND (SELECT count(*) = 1 FROM pg_catalog.pg_namespace same WHERE lower(same.nspname) = lower(n.nspname))
+GROUP BY c.relkind"""
+_TRANSACTION = "SELECT pg_catalog.txid_current_if_assigned()::text"
+_COMMITTED = "SELECT pg_catalog.txid_status($1::text::bigint)"
 _TYPES = """
 SELECT attname, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute
 WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped"""
+_SECONDS_TO_ASK = 20.0
+_PAUSE = 0.2
 _CREATE_LOCK = 0x70656E73746F636B
 _ROWS_AT_ONCE = 2000
 _RECORDS_AT_ONCE = 2048
@@ -83,7 +95,7 @@ class PostgresqlDatabase:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        parameters: dict[str, str | None] = {
+        self._parameters: dict[str, str | None] = {
             "connect_timeout": "30",
             "application_name": "penstock",
             **dict(address.options),
@@ -95,11 +107,7 @@ class PostgresqlDatabase:
             "client_encoding": "utf8",
         }
         try:
-            self._connection = psycopg.connect(
-                **parameters,  # type: ignore[arg-type]
-                autocommit=True,
-                cursor_factory=psycopg.RawCursor,
-            )
+            self._connection = self._connect()
             self._connection.server_cursor_factory = psycopg.RawServerCursor
             with _errors("a connection"):
                 self._connection.execute("SET datestyle TO ISO; SET bytea_output TO hex")
@@ -109,14 +117,58 @@ class PostgresqlDatabase:
             raise DatabaseError(f"Cannot connect to {address}: {_one_line(str(error))}") from None
         choose_types(self._connection)
 
+    def _connect(self) -> psycopg.Connection:
+        return psycopg.connect(
+            **self._parameters,  # type: ignore[arg-type]
+            autocommit=True,
+            cursor_factory=psycopg.RawCursor,
+        )
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is done inside happens wholly or not at all."""
         if self._connection.info.transaction_status != TransactionStatus.IDLE:
             yield
             return
-        with _errors("the transaction"), self._connection.transaction():
-            yield
+        with _errors("the transaction"):
+            self._connection.execute("BEGIN")
+        try:
+            with _errors("the transaction"):
+                yield
+        except BaseException:
+            with suppress(psycopg.Error):  # the connection is lost, and the server undoes it
+                self._connection.execute("ROLLBACK")
+            raise
+        self._commit()
+
+    def _commit(self) -> None:
+        """Commit; if the connection is lost meanwhile, another one asks whether the server has done it."""
+        with _errors("the transaction"):
+            row = self._connection.execute(_TRANSACTION).fetchone()
+        try:
+            with _errors("COMMIT"):
+                self._connection.execute("COMMIT")
+        except ConnectionLost as error:
+            if row is None or row[0] is None:
+                raise  # it has changed nothing
+            if not self._is_committed(str(row[0]), error):
+                raise
+
+    def _is_committed(self, transaction: str, lost: ConnectionLost) -> bool:
+        end = time.monotonic() + _SECONDS_TO_ASK
+        status: str | None = None
+        while time.monotonic() < end:
+            with suppress(psycopg.Error), self._connect() as connection:
+                row = connection.execute(_COMMITTED, (transaction,)).fetchone()
+                status = str(row[0]) if row else None
+                if status in ("committed", "aborted"):
+                    return status == "committed"
+            time.sleep(_PAUSE)
+        raise DatabaseError(
+            f"The connection was lost during COMMIT of the transaction {transaction}, and the server does not say"
+            " whether that was done, so nothing is tried again. Look whether the rows are there, and run it again if"
+            f" they are not. {lost}"
+        ) from lost
 
     def execute_script(
         self, script: str, arguments: Sequence[str] = (), progress: StatementProgress | None = None
@@ -231,21 +283,67 @@ class PostgresqlDatabase:
             return cursor.rowcount
 
     def _load_binary(self, copy: str, types: list[str], format: Format, pieces: Iterator[bytes], table: str) -> int:
-        rows = 0
-        with postgresql_binary.BinaryMaker(types, format) as maker, closing(maker.pieces(pieces)) as made:
+        """Load pieces as binary values where they can be; the first as text, while DuckDB starts."""
+        first = next(pieces)
+        with postgresql_binary.BinaryMaker(types, format) as maker, maker.pieces(pieces) as made:
+            rows = self._load_piece(copy, first, format, table)
             for piece in made:
-                if piece.is_binary:
-                    blocks = iter(partial(piece.data.read, _BLOCK), b"")
-                    rows += self._load(f"{copy} (FORMAT binary)", blocks, table, rows)
-                    continue
-                blocks = postgresql_text.without_end_marks([piece.data.read()], format)
-                try:
-                    rows += self._load(f"{copy} {postgresql_text.options(format)}", blocks, table)
-                except ConnectionLost:
-                    raise
-                except DatabaseError as error:  # its lines are those of the piece
-                    raise TextNotTaken(str(error)) from error
+                with piece.stream as stream:
+                    if piece.is_binary:
+                        blocks = iter(partial(stream.read, _BLOCK), b"")
+                        rows += self._load(f"{copy} (FORMAT binary)", blocks, table, rows)
+                    else:
+                        rows += self._load_piece(copy, stream.read(), format, table)
         return rows
+
+    def _load_piece(self, copy: str, piece: bytes, format: Format, table: str) -> int:
+        blocks = postgresql_text.without_end_marks([piece], format)
+        try:
+            return self._load(f"{copy} {postgresql_text.options(format)}", blocks, table)
+        except ConnectionLost:
+            raise
+        except DatabaseError as error:  # its lines are those of the piece
+            raise TextNotTaken(str(error)) from error
+
+    def column_types(self, table: str, schema: str | None, columns: Sequence[str] | None) -> list[str]:
+        """The types that `load_binary` must have, as PostgreSQL writes them: `numeric(12,2)`; raises `TextNotTaken`."""
+        found = self._found(table, schema)
+        if not self._takes_copy(found):
+            raise TextNotTaken(f"{table} is a view, or has rules or row security.")
+        return self._types(found, self._columns(found) if columns is None else [quote(column) for column in columns])
+
+    def load_binary(
+        self, table: str, schema: str | None, columns: Sequence[str] | None, blocks: Iterable[bytes]
+    ) -> int:
+        """Load a binary COPY of values of the `column_types`; returns the rows."""
+        with self.transaction():
+            found = self._found(table, schema)
+            names = self._columns(found) if columns is None else [quote(column) for column in columns]
+            return self._load(f"COPY {found} ({', '.join(names)}) FROM STDIN (FORMAT binary)", blocks, table, 0)
+
+    def columns_of(self, query: str) -> list[tuple[str, str, str]]:
+        """The columns of a query: name, declared type, and PostgreSQL's own, as `numeric(12, 2)`."""
+        statement = one_statement(query, self.dialect, "selectQuery")
+        if statement.words[:1] not in (("SELECT",), ("WITH",), ("VALUES",), ("TABLE",)):
+            raise TextNotTaken(f"{statement.first_line} is no query of a table.")
+        what = f"selectQuery ({statement.first_line})"
+        with _errors(what), psycopg.RawCursor(self._connection) as cursor:
+            cursor.execute(f"SELECT * FROM ({statement.numbered()}\n) AS described LIMIT 0".encode())  # noqa: S608
+            return [
+                (column.name, declared_type(column.type_display), column.type_display)
+                for column in cursor.description or ()
+            ]
+
+    def plain_table(self, table: str, schema: str | None) -> str | None:
+        """The quoted name of a table that is nothing more, and that no other differs from by letter case alone."""
+        found = self._found(table, schema)
+        with _errors(f"looking for the table {table}"):
+            row = self._connection.execute(_IS_PLAIN.encode(), (found,)).fetchone()
+        return found if row == (True,) else None
+
+    def conninfo(self) -> str:
+        """What libpq takes to connect to the same database in the same way, with the password."""
+        return psycopg.conninfo.make_conninfo(**{k: v for k, v in self._parameters.items() if v is not None})
 
     def unload_text(self, query: str, format: Format, stream: BinaryIO) -> int:
         """Unload a query by COPY. See `Database`."""

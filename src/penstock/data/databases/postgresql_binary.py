@@ -7,18 +7,19 @@ alike. One other value, and the piece that holds it goes as text. Types that are
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from penstock.data.databases.postgresql_text import has_blank_line
 from penstock.data.formats import Format
@@ -26,32 +27,34 @@ from penstock.data.formats import Format
 if TYPE_CHECKING:
     import duckdb
 
-_T = TypeVar("_T")
-_PIECE = 1 << 24
+_PIECE = 12 << 20
+_AHEAD = 2
 _MEMORY = "100MB"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SAME = "{v}::VARCHAR IS NOT DISTINCT FROM {c}"
+_VALID = "{c} IS NULL OR {v} IS NOT NULL AND"
 _ANY_DAY = "{v} >= '0001-01-01' AND {v} < '10000-01-01'"
-_CANONICAL = "{v}::VARCHAR IS NOT DISTINCT FROM {c}"
 _SECOND = "[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\\.[0-9]{{1,6}})?"
 _GUARDS = {
-    "smallint": ("SMALLINT", _CANONICAL),
-    "integer": ("INTEGER", _CANONICAL),
-    "bigint": ("BIGINT", _CANONICAL),
-    "date": ("DATE", f"{_CANONICAL} AND {_ANY_DAY}"),
+    "smallint": ("SMALLINT", _SAME),
+    "integer": ("INTEGER", _SAME),
+    "bigint": ("BIGINT", _SAME),
+    "date": ("DATE", f"{_VALID} {_SAME} AND {_ANY_DAY}"),
     "timestamp without time zone": (
         "TIMESTAMP",
-        f"({{c}} LIKE '____-__-__ __:__:__' OR {_CANONICAL} OR regexp_full_match({{c}}, '{_SECOND}')) AND {_ANY_DAY}",
+        f"{_VALID} {_ANY_DAY}"
+        f" AND ({{c}} LIKE '____-__-__ __:__:__' OR {_SAME} OR regexp_full_match({{c}}, '{_SECOND}'))",
     ),
     "timestamp with time zone": (
         "TIMESTAMPTZ",
-        f"regexp_full_match({{c}}, '{_SECOND}(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)') AND {_ANY_DAY}",
+        f"{_VALID} regexp_full_match({{c}}, '{_SECOND}(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)') AND {_ANY_DAY}",
     ),
-    "boolean": ("BOOLEAN", "{c} IN ('true', 'false', 't', 'f')"),
+    "boolean": ("BOOLEAN", f"{_VALID} {{c}} IN ('true', 'false', 't', 'f')"),
     "double precision": (
         "DOUBLE",
-        "regexp_full_match({c}, '-?[0-9]{{1,17}}(\\.[0-9]{{1,20}})?([eE][+-]?[0-9]{{1,2}})?')",
+        f"{_VALID} regexp_full_match({{c}}, '-?[0-9]{{{{1,17}}}}(\\.[0-9]{{{{1,20}}}})?([eE][+-]?[0-9]{{{{1,2}}}})?')",
     ),
-    "uuid": ("UUID", _CANONICAL),
+    "uuid": ("UUID", _SAME),
     "text": ("VARCHAR", ""),
     "character varying": ("VARCHAR", ""),
     "json": ("VARCHAR", ""),
@@ -63,15 +66,25 @@ _VARYING = re.compile(r"character varying\(\d+\)")
 
 @dataclass(frozen=True)
 class Piece:
-    """Some whole records: a file, at its start, with their text or with them as binary COPY; closed by who uses it."""
+    """Some whole records: a file with their text, or with them as binary COPY; whoever uses it closes it."""
 
-    data: BinaryIO
+    stream: BinaryIO
     is_binary: bool
+
+
+@dataclass(frozen=True)
+class Text:
+    """A file of whole records, its path, whether DuckDB would see all of them, and how the last ends."""
+
+    stream: BinaryIO
+    path: str
+    is_plain: bool
+    ends_in_crlf: bool
 
 
 def is_available() -> bool:
     """Whether DuckDB and its extension for PostgreSQL are installed."""
-    return _extension() is not None
+    return extension() is not None
 
 
 def takes(types: list[str]) -> bool:
@@ -87,58 +100,75 @@ class BinaryMaker:
         self._query = _query(types, format)
         self._connection: duckdb.DuckDBPyConnection | None = None
 
-    def pieces(self, text: Iterator[bytes]) -> Generator[Piece, None, None]:
-        """The pieces of a text. While one is used, the next one is made, and of those after it the text is read."""
-        with ExitStack() as stack:
-            written = stack.enter_context(_ahead(self._written(text)))
-            for piece in stack.enter_context(_ahead(self._made(written))):
-                with piece.data:
-                    yield piece
+    @contextmanager
+    def pieces(self, text: Iterator[bytes]) -> Iterator[Iterator[Piece]]:
+        """The pieces of a text, in order, the next of which are made while one is used.
 
-    def _written(self, text: Iterator[bytes]) -> Iterator[_Text]:
+        Where the server would wait for DuckDB, a piece goes as text, which takes less processor time of both together.
+        """
+        waiting: deque[tuple[Text, Future[BinaryIO | None]]] = deque()
+
+        def made() -> Iterator[Piece]:
+            for text in written:
+                waiting.append((text, worker.submit(self.make, text)))
+                if len(waiting) > _AHEAD:
+                    if not waiting[0][1].done():  # the server has nothing to do, so it gets a later one as text
+                        waiting[-1][1].cancel()
+                    yield _taken(*waiting.popleft())
+            while waiting:
+                yield _taken(*waiting.popleft())
+
+        with _ahead(self.written(text)) as written, ThreadPoolExecutor(1) as worker:
+            worker.submit(self._start)
+            try:
+                yield made()
+            finally:
+                for piece in waiting:
+                    _taken(*piece).stream.close()
+
+    def written(self, text: Iterator[bytes]) -> Iterator[Text]:
+        """Files of whole records of a text."""
         block = next(text, None)
         while block is not None:
-            stream, path = self._file()
-            size = 0
-            is_plain = True
-            ends = b""
-            while block is not None and (not size or size + len(block) <= _PIECE):
-                stream.write(block)
-                size += len(block)
-                is_plain = is_plain and not has_blank_line(block) and not block.startswith(_BYTE_ORDER_MARK)
-                ends = b"\r\n" if block.endswith(b"\r\n") else b"\n"
-                block = next(text, None)
-            stream.seek(0)
-            yield _Text(stream, path, ends, is_plain)
+            with ExitStack() as stack:
+                stream, path = self._file()
+                stack.enter_context(stream)
+                size, is_plain, last = 0, True, block
+                while block is not None and (not size or size + len(block) <= _PIECE):
+                    stream.write(block)
+                    size += len(block)
+                    is_plain = is_plain and not has_blank_line(block) and not block.startswith(_BYTE_ORDER_MARK)
+                    last, block = block, next(text, None)
+                stream.seek(0)
+                stack.pop_all()  # whoever uses it closes it
+            yield Text(stream, path, is_plain, ends_in_crlf=last.endswith(b"\r\n"))
 
-    def _made(self, written: Iterator[_Text]) -> Iterator[Piece]:
-        for text in written:
-            binary = self._make(text) if text.is_plain else None
-            if binary is None:
-                yield Piece(text.stream, is_binary=False)
-            else:
-                text.stream.close()
-                yield Piece(binary, is_binary=True)
-
-    def _make(self, text: _Text) -> BinaryIO | None:
+    def make(self, text: Text) -> BinaryIO | None:
+        """The binary form of a text; None if a value or a record may not be read alike."""
         import duckdb
 
-        if self._connection is None:
-            self._connection = _connect(Path(self._folder.name))
+        if not text.is_plain:
+            return None
+        connection = self._start()
         binary, path = self._file()
-        ends = "" if text.ends == b"\r\n" else ", new_line = '\\n'"
+        ends = "" if text.ends_in_crlf else ", new_line = '\\n'"  # DuckDB finds it where it can, and errs else
         try:
-            self._connection.execute(self._query.format(text=text.path, binary=path, ends=ends))
-        except duckdb.Error:  # a value, or a record, that the two may not read alike
+            connection.execute(self._query.format(text=text.path, binary=path, ends=ends))
+        except duckdb.Error:
             binary.close()
             return None
         return binary
 
+    def _start(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            self._connection = _connect(Path(self._folder.name))
+        return self._connection
+
     def _file(self) -> tuple[BinaryIO, str]:
         """A new file and its path: in memory, or in the folder for temporary files where the system has no such."""
         if sys.platform == "linux":
-            stream = open(os.memfd_create("penstock-load"), "r+b", buffering=0)  # noqa: SIM115
-            return stream, f"/proc/self/fd/{stream.fileno()}"
+            memory = io.FileIO(os.memfd_create("penstock-load"), "r+b")
+            return cast("BinaryIO", memory), f"/proc/self/fd/{memory.fileno()}"
         file = tempfile.NamedTemporaryFile("r+b", buffering=0, dir=self._folder.name)  # noqa: SIM115
         return cast("BinaryIO", file), file.name
 
@@ -153,28 +183,33 @@ class BinaryMaker:
         self._folder.cleanup()
 
 
-@dataclass(frozen=True)
-class _Text:
-    """A file of whole records, the end of its last record, and whether DuckDB would see all of its records."""
-
-    stream: BinaryIO
-    path: str
-    ends: bytes
-    is_plain: bool
+def _taken(text: Text, binary: Future[BinaryIO | None]) -> Piece:
+    """A piece as binary if that is made or being made, else as text."""
+    made = None if binary.cancel() else binary.result()
+    if made is None:
+        return Piece(text.stream, is_binary=False)
+    text.stream.close()
+    return Piece(made, is_binary=True)
 
 
 @contextmanager
-def _ahead(items: Iterator[_T]) -> Iterator[Iterator[_T]]:
-    """The items, the next two of which are made in a thread while one is used."""
+def _ahead(items: Iterator[Text]) -> Iterator[Iterator[Text]]:
+    """The items, the next of which is made in a thread while one is used; if it is not used, it is closed."""
+    left: Future[Text | None]
 
-    def made() -> Iterator[_T]:
-        waiting = deque([worker.submit(next, items, None) for _ in range(2)])
-        while (item := waiting.popleft().result()) is not None:
-            waiting.append(worker.submit(next, items, None))
+    def made() -> Iterator[Text]:
+        nonlocal left
+        while (item := left.result()) is not None:
+            left = worker.submit(next, items, None)
             yield item
 
     with ThreadPoolExecutor(1) as worker:
-        yield made()
+        left = worker.submit(next, items, None)
+        try:
+            yield made()
+        finally:
+            if not left.cancel() and left.exception() is None and (item := left.result()) is not None:
+                item.stream.close()
 
 
 def _query(types: list[str], format: Format) -> str:
@@ -187,19 +222,19 @@ def _query(types: list[str], format: Format) -> str:
         columns.append(f"c{number}: 'VARCHAR'")
         values.append(f"c{number}, TRY_CAST(c{number} AS {name}) AS v{number}")
         if condition:
-            alike = condition.format(c=f"c{number}", v=f"v{number}")
-            guards.append(f"(c{number} IS NULL OR (v{number} IS NOT NULL AND ({alike})))")
+            guards.append(f"({condition.format(c=f'c{number}', v=f'v{number}')})")
     read = (
         f"read_csv('{{text}}', columns = {{{{{', '.join(columns)}}}}},"
         f" delim = E'\\x{ord(format.column_separator):02x}', quote = '\"', escape = '\"', nullstr = '',"
         " allow_quoted_nulls = false, header = false, auto_detect = false,"
-        " strict_mode = true{{ends}})"
+        " strict_mode = true{ends})"
     )
     where = " AND ".join(guards).replace("{", "{{").replace("}", "}}") or "true"
     names = ", ".join([f"v{number}" for number in range(len(types))])
     return (
         f"COPY (SELECT {names} FROM (SELECT {', '.join(values)} FROM {read})"  # noqa: S608
-        f" WHERE CASE WHEN {where} THEN true ELSE error('other') END) TO '{{binary}}' (FORMAT postgres_binary, USE_TMP_FILE false)"
+        f" WHERE CASE WHEN {where} THEN true ELSE error('other') END)"
+        " TO '{binary}' (FORMAT postgres_binary, USE_TMP_FILE false)"
     )
 
 
@@ -211,7 +246,7 @@ def _guard(kind: str) -> tuple[str, str] | None:
             return None
         fraction = f"(\\.[0-9]{{{{1,{scale}}}}})?" if scale else ""
         plain = f"regexp_full_match({{c}}, '-?[0-9]{{{{1,{max(precision - scale, 1)}}}}}{fraction}')"
-        return f"DECIMAL({precision},{scale})", f"{_CANONICAL} OR {plain}"
+        return f"DECIMAL({precision},{scale})", f"{_SAME} OR {{v}} IS NOT NULL AND {plain}"
     return _GUARDS["character varying"] if _VARYING.fullmatch(kind) else _GUARDS.get(kind)
 
 
@@ -226,11 +261,11 @@ def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
             "autoinstall_known_extensions": "false",
         }
     )
-    connection.execute(f"LOAD '{_extension()}'")
+    connection.execute(f"LOAD '{extension()}'")
     return connection
 
 
-def _extension() -> Path | None:
+def extension() -> Path | None:
     """The file of DuckDB's extension for PostgreSQL, which a wheel brings."""
     try:
         import duckdb

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK = 1 << 20
-_QUOTED_BLOCK = 1 << 23
+_QUOTED_BLOCK = 1 << 22
 _PART = 1 << 18
 _NO_DELIMITERS = frozenset("\\.abcdefghijklmnopqrstuvwxyz0123456789\r\n\"'\0")
 _MEANS_MORE = re.compile(rb"\\[bfnrtvx0-9.]")

@@ -18,13 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from penstock.data.databases import warehouse_keeper
 from penstock.data.databases.address import Address
 from penstock.data.databases.rows import DatabaseError, quote
+from penstock.data.kept_server import is_kept, starting
 
 USER = "penstock"
 DEFAULT_DATABASE = "dev"
@@ -71,7 +71,7 @@ def _running(folder: Path) -> str:
     binaries = find_binaries()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _starting(folder):
+        with starting(folder):
             _use(folder)
             sockets = _sockets(folder)
             if sockets is not None:
@@ -99,17 +99,6 @@ def find_binaries() -> Path:
     return versions[max(versions)]
 
 
-@contextmanager
-def _starting(folder: Path) -> Iterator[None]:
-    """Be the only one who starts, adopts or ends the server; waits for the others."""
-    descriptor = os.open(folder / "start", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _use(folder: Path) -> None:
     """Hold the file `used` for as long as this process lives."""
     path = (folder / "used").absolute()
@@ -123,21 +112,10 @@ def _use(folder: Path) -> None:
 
 def _sockets(folder: Path) -> str | None:
     """The folder of the socket of the server that runs with its keeper; None if there is none."""
-    if not _is_kept(folder):
+    if not is_kept(folder):
         return None
     entry = _postmaster(folder)
     return entry[1] if entry is not None and _answers(entry[1]) else None
-
-
-def _is_kept(folder: Path) -> bool:
-    descriptor = os.open(folder / "kept", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _postmaster(folder: Path) -> tuple[int, str] | None:
@@ -274,7 +252,7 @@ def _start(folder: Path, binaries: Path, user: str) -> str:
         entry = _postmaster(folder)
         if entry is not None and Path(entry[1]).is_dir() and _answers(entry[1]):
             return entry[1]
-        if not _is_kept(folder):
+        if not is_kept(folder):
             break
         time.sleep(0.02)
     raise DatabaseError(

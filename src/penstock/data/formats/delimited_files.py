@@ -23,7 +23,7 @@ from penstock.data.formats.rows import (
     parse_columns,
     row_error,
 )
-from penstock.data.records import RecordTooLong, split_records, text_of, whole_records
+from penstock.data.records import RecordTooLong, decoded, split_records, whole_records
 
 
 def read(stream: BinaryIO, format: Format, *, batch_size: int, longest_record: int) -> Rows:
@@ -68,8 +68,10 @@ def write(
         except UnicodeEncodeError:
             index = next(index for index, row in enumerate(batch) if not _is_unicode(text_of([row], format)))
             raise row_error(row_number + index, None, "holds text that is not valid Unicode.") from None
+        del text
         stream.write(data)
         row_number += len(batch)
+        del batch, data  # long ones are not kept while the next are read
     return row_number - first_row
 
 
@@ -88,7 +90,7 @@ def _pieces(stream: BinaryIO, format: Format, longest: int) -> Iterator[tuple[li
             stream = cast("BinaryIO", _WithoutMark(stream))
         for data in whole_records(stream, format, longest):
             try:
-                text = text_of(data, longest)
+                text = decoded(data, longest)
             except UnicodeDecodeError as error:
                 before = data[: error.start].decode()
                 bad = BadRecord(_records_in(before, format) - 1, not_utf8(data, is_first=line == 1))

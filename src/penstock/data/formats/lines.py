@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from penstock.data.formats.delimited import Format
-from penstock.data.records import FormatError, RecordTooLong, text_of, whole_records
+from penstock.data.records import FormatError, RecordTooLong, decoded, whole_records
 
 _LINES = Format("lines", "\0", "\n", null_text=None)
 
@@ -20,7 +20,7 @@ def read_lines(stream: BinaryIO, longest: int) -> Iterator[list[str]]:
     try:
         for data in whole_records(stream, _LINES, longest):
             try:
-                text = text_of(data, longest)
+                text = decoded(data, longest)
             except UnicodeDecodeError as error:
                 raise line_error(number + data.count(b"\n", 0, error.start), not_utf8(data, number == 1)) from None
             lines = text.split("\n")

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _LONGEST_ROW = 8 << 20
-_GROUP_BYTES = 16 << 20
-_MEMORY = "160MB"
+_GROUP_BYTES = 12 << 20
+_MEMORY = "200MB"
 _MORE_THAN_A_PIPE = 2 << 20
 _BIGGEST = 2**63
 _TEXT = delimited("Parquet", quoting="rfc4180")
@@ -92,7 +92,7 @@ def _read(stream: BinaryIO, format: Parquet, batch_size: int) -> Iterator[Sequen
             shutil.copyfileobj(stream, file, _CHUNK)
         with _connect(folder) as connection:
             try:
-                source = f"read_parquet({_literal(path)}, hive_partitioning = false, file_row_number = false)"
+                source = f"read_parquet({literal(path)}, hive_partitioning = false, file_row_number = false)"
                 described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()  # noqa: S608
                 kinds = {row[0]: row[1] for row in described}
                 wanted = parse_columns(format.columns)
@@ -253,13 +253,13 @@ def _copy_query(pipe: Path, columns: Sequence[Column], made: Path, row_group: in
         values.append(f"{value} AS {quote(column.name)}")
     fields = ", ".join([f"'{place}': 'VARCHAR'" for place in places])
     source = (
-        f"read_csv({_literal(pipe)}, auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"',"
+        f"read_csv({literal(pipe)}, auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"',"
         f" new_line = '\\n', allow_quoted_nulls = false, parallel = false, max_line_size = {_LONGEST_ROW},"
         f" buffer_size = {2 * _LONGEST_ROW}, columns = {{{fields}}})"
     )
     return (
-        f"COPY (SELECT {', '.join(values)} FROM {source}) TO {_literal(made)}"  # noqa: S608
-        f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {row_group})"
+        f"COPY (SELECT {', '.join(values)} FROM {source}) TO {literal(made)}"  # noqa: S608
+        f" (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {row_group})"
     )
 
 
@@ -269,7 +269,12 @@ def _row_group(batches: Iterator[Sequence[Row]]) -> tuple[Iterator[Sequence[Row]
     if first is None:
         return iter(()), 2048
     size = sum([len(str(value)) for row in first for value in row]) // len(first) + 1
-    return chain([first], batches), min(122_880, max(2048, _GROUP_BYTES // size // 2048 * 2048))
+    return chain([first], batches), row_group(size)
+
+
+def row_group(size: int) -> int:
+    """How many rows of so many bytes are written at once."""
+    return min(122_880, max(2048, _GROUP_BYTES // size // 2048 * 2048))
 
 
 def _type_of(values: Sequence[object]) -> str:
@@ -315,7 +320,8 @@ def _connect(folder: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _literal(path: Path) -> str:
+def literal(path: Path) -> str:
+    """A path as SQL writes it."""
     return "'" + str(path).replace("'", "''") + "'"
 
 

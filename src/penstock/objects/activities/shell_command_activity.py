@@ -67,7 +67,7 @@ def _hint(work: Work, command: str | None) -> str:
         return ""
     return (
         " Commands that call `aws s3` cannot reach the embedded storage, which is a folder: use staging instead, or"
-        ' have it served to them: pip install \'penstock[s3]\' and [storage] embedded = "seaweedfs" in --config.'
+        " have it served to them: pip install 'penstock[s3]' and [storage] embedded = \"seaweedfs\" in --config."
     )
 
 

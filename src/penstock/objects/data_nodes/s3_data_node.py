@@ -6,7 +6,7 @@ from typing import Literal
 
 from penstock.data.copy import FileSide
 from penstock.data.datasets import Dataset, file_dataset
-from penstock.data.storage import Storage, StorageError, parse_uri
+from penstock.data.storage import Storage, StorageError, parse_uri, without_keys
 from penstock.definition.model import PipelineObject
 from penstock.definition.problems import Problem
 from penstock.definition.slots import slot
@@ -42,7 +42,9 @@ class S3DataNode(DataNode):
             try:
                 parse_uri(text)
             except StorageError as error:
-                problems.append(Problem(obj.id, key, f"'{key}' will not work: {error}", value=text, is_warning=True))
+                problems.append(
+                    Problem(obj.id, key, f"'{key}' will not work: {error}", value=without_keys(text), is_warning=True)
+                )
         return problems
 
     def directory_uri(self) -> str:
