@@ -202,10 +202,10 @@ read back as it, `NaN`, `Infinity`; `2013-01-02`, `03:04:05.6789`, `2013-01-02 0
 `\x00ff`; what is nested as JSON. A text that is read from a file is never parsed on its way: it comes out with
 the digits that went in.
 
-One record is at most 64 MiB long, and so is one field, or what `longest_record` of `[data]` in the settings says; a longer
-one is an error that names the file, the row and the setting. A task runner holds the whole record, so a text with
-characters beyond Latin-1 counts as what it takes in memory: 2 bytes for each of its characters, or 4 if it has one beyond
-the first 65,536 of Unicode, such as an emoji.
+One record is at most 64 MiB long, and so is one field, or what `longest_record` of `[data]` in the settings says;
+a longer one is an error that names the file, the row and the setting. A task runner holds the whole record, so a
+text with characters beyond Latin-1 counts as what it takes in memory: 2 bytes for each of its characters, or 4 if
+it has one beyond the first 65,536 of Unicode, such as an emoji.
 
 ## CSV, TSV and Custom
 
@@ -254,7 +254,7 @@ are written as texts.
 
 ## Parquet
 
-By DuckDB, in row groups of at most 122,880 rows, compressed by zstd. A column has the type that `column` says,
+By DuckDB, in row groups of at most 122,880 rows, compressed by Snappy. A column has the type that `column` says,
 else that of the source's file, else that of its values in the first rows: BIGINT, DECIMAL(38,s), DOUBLE,
 BOOLEAN, DATE, TIME, TIMESTAMP, TIMESTAMP WITH TIME ZONE, UUID or BLOB, and text where they are texts, all NULL
 or of several kinds. A decimal has as many digits after the point as its column. Times with a zone are moments,

@@ -27,7 +27,7 @@ EDGES = {
     "DOUBLE": ["0.1", "-0", "1e400", "NaN", "-Infinity", "inf", "0x1", "1_0", "123456789.123456789"],
     "FLOAT": ["0.1", "1e39", "16777217"],
     "BOOLEAN": ["true", "false", "t", "1", "TRUE"],
-    "DATE": ["2013-01-02", "0000-01-01", "0001-01-01", "9999-12-31", "2013-02-30", "2013-1-2", "infinity", "-044-01-01"],
+    "DATE": ["2013-01-02", "0000-01-01", "0001-01-01", "9999-12-31", "2013-02-30", "2013-1-2", "-044-01-01"],
     "TIME": ["03:04:05.6789", "24:00:00", "3:04:05", "03:04"],
     "TIMESTAMP": [
         *("2013-01-02 03:04:05", "2013-01-02T03:04:05", "2013-01-02  3:04:05", " 044-01-02 03:04:05"),
@@ -150,8 +150,8 @@ def test_any_text_is_the_same_in_parquet(storage: LocalFolder, tmp_path: Path, f
     check(storage, tmp_path, text.encode(), format, Parquet(columns))
 
 
-TYPED = """create table t (a smallint, b integer, c bigint, d numeric(20,5), f boolean, g date, h timestamp, i timestamptz,
-    j double precision, k uuid, l bytea, m varchar(9), n text)"""
+TYPED = """create table t (a smallint, b integer, c bigint, d numeric(20,5), f boolean, g date, h timestamp,
+    i timestamptz, j double precision, k uuid, l bytea, m varchar(9), n text)"""
 VALUES = """(32767, -2147483648, 9223372036854775807, 123456789012345.67890, true, '0001-01-01',
     '9999-12-31 23:59:59.999999', '2013-01-02 03:04:05.5+05:30', 0.1, '00000000-0000-0000-0000-00000000000a', '\\x00ff',
     '', 'é,"\n'), (null, 0, null, 0, null, null, null, null, '-0', null, '', null, 'NULL'),
@@ -234,9 +234,9 @@ def test_values_of_a_file_are_loaded_as_they_are(
         address, "u", "public", None, "insert into u values (?, ?)", f"create table u (a int, b {column})"
     )
     assert copy(file, created).way == way
-    with connect(address) as database:
+    with connect(address) as database, storage.open("s3://b/f") as stream:
         database.create_table(by_rows.create_table_sql or "", "u")
-        database.insert("insert into u values (?, ?)", read_rows(storage.open("s3://b/f"), Parquet()))
+        database.insert("insert into u values (?, ?)", read_rows(stream, Parquet()))
     with psycopg.connect(postgresql_url) as connection:
         assert rows_of(connection, "t") == rows_of(connection, "u")
 

@@ -166,7 +166,10 @@ def test_bytes_that_are_no_rows_are_refused_with_the_number_of_the_row(data: byt
 
 
 def test_a_record_over_the_limit_is_refused() -> None:
-    with pytest.raises(FormatError, match=r"Row 2 is longer than 1,048,576 bytes, which \[data\] longest_record.*record separator '\\n' may be wrong"):
+    too_long = (
+        r"Row 2 is longer than 1,048,576 bytes, which \[data\] longest_record.*record separator '\\n' may be wrong"
+    )
+    with pytest.raises(FormatError, match=too_long):
         list(read_rows(io.BytesIO(b"a\n" + b"x" * (1 << 21)), CSV(), longest_record=1 << 20))
     with pytest.raises(FormatError, match=r"Row 2 is longer than 1,048,576 bytes.*A quote in it may never be closed"):
         list(read_rows(io.BytesIO(b'a\n"' + b"x\n" * (1 << 20)), QUOTED, longest_record=1 << 20))

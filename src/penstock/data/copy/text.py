@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from penstock.data.compression import open_reader, open_writer
 from penstock.data.copy.count import Count, errors_of
-from penstock.data.copy.rows import load_errors, make_table
+from penstock.data.copy.rows import columns_of, load_errors, make_table
 from penstock.data.databases import Database, TextNotTaken
 from penstock.data.databases.plain_insert import plain_insert
 from penstock.data.formats import TSV, Format
@@ -49,6 +49,7 @@ def unload(database: Database, source: TableSide, target: FileSide, uri: str, co
     if not isinstance(format, Format) or not database.takes(format):
         raise TextNotTaken("The database does not write this format.")
     asked = query(database, source)
+    count.columns = described(database, source.table, source.schema) if source.select_query is None else ()
     with (
         target.storage.create(uri) as stream,
         errors_of(uri),
@@ -94,6 +95,13 @@ def into(database: Database, target: TableSide) -> tuple[str, str | None, list[s
         if len(empty.columns) != insert.width:
             raise TextNotTaken("insertQuery names no columns and has not one for each.")
     return insert.table, None, insert.columns
+
+
+def described(database: Database, table: str, schema: str | None) -> tuple[tuple[str, str], ...]:
+    """The columns of a table, each (name, type)."""
+    found = database.select(f"{database.table_query(table, schema)} WHERE 1 = 0")
+    list(found.batches)  # to its end, which is here
+    return columns_of(found)
 
 
 def query(database: Database, source: TableSide) -> str:

@@ -21,7 +21,7 @@ from penstock.data.databases.mysql_connection import Column, Done, MysqlConnecti
 from penstock.data.databases.mysql_rows import batches_of
 from penstock.data.databases.mysql_tables import TableColumn, columns_of, find, quote
 from penstock.data.databases.mysql_values import is_date, is_exact_text, loses_digits, text_of
-from penstock.data.databases.rows import DatabaseError, Progress, Records, Row, TextNotTaken, of_width
+from penstock.data.databases.rows import ConnectionLost, DatabaseError, Progress, Records, Row, TextNotTaken, of_width
 from penstock.data.databases.statements import (
     Statement,
     StatementProgress,
@@ -64,8 +64,15 @@ class MysqlDatabase:
             self._connection.run("SET autocommit = 0")
         try:
             yield
-            with errors("COMMIT"):
-                self._connection.run("COMMIT")
+            try:
+                with errors("COMMIT"):
+                    self._connection.run("COMMIT")
+            except ConnectionLost as error:
+                raise DatabaseError(
+                    "The connection was lost during COMMIT, and MySQL cannot be asked whether that was done, so nothing"
+                    " is tried again. Look whether the rows are there, and run it again if they are not."
+                    f" {error}"
+                ) from error
         except BaseException as error:
             self._roll_back(error)
             raise

@@ -8,17 +8,17 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import chain, islice
-from select import select
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 import psycopg
 from psycopg import capabilities
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 
 from penstock.data.databases import postgresql_binary, postgresql_text
 from penstock.data.databases.address import Address, Dialect
+from penstock.data.databases.postgresql_errors import errors, one_line
+from penstock.data.databases.postgresql_pipeline import copied_out, end_of_copy, run_for_each
 from penstock.data.databases.postgresql_types import choose_types, declared_type, exact_text
 from penstock.data.databases.rows import (
     ConnectionLost,
@@ -80,12 +80,7 @@ _SECONDS_TO_ASK = 20.0
 _PAUSE = 0.2
 _CREATE_LOCK = 0x70656E73746F636B
 _ROWS_AT_ONCE = 2000
-_RECORDS_AT_ONCE = 2048
-_BLOCK = 1 << 16
-_LINE = re.compile(r", line (\d+)")
-_TEXT_CODES = frozenset(("22P04", "22021"))
-"""bad_copy_file_format and character_not_in_repertoire: the text itself is wrong, not a value in it."""
-_LOST_CODES = frozenset(("57P01", "57P02", "57P03"))
+_BLOCK = 1 << 18
 
 
 class PostgresqlDatabase:
@@ -109,12 +104,12 @@ class PostgresqlDatabase:
         try:
             self._connection = self._connect()
             self._connection.server_cursor_factory = psycopg.RawServerCursor
-            with _errors("a connection"):
+            with errors("a connection"):
                 self._connection.execute("SET datestyle TO ISO; SET bytea_output TO hex")
                 if "timezone" not in dict(address.options).get("options", "").lower():
                     self._connection.execute("SET timezone TO 'UTC'")
         except psycopg.Error as error:
-            raise DatabaseError(f"Cannot connect to {address}: {_one_line(str(error))}") from None
+            raise DatabaseError(f"Cannot connect to {address}: {one_line(str(error))}") from None
         choose_types(self._connection)
 
     def _connect(self) -> psycopg.Connection:
@@ -130,10 +125,10 @@ class PostgresqlDatabase:
         if self._connection.info.transaction_status != TransactionStatus.IDLE:
             yield
             return
-        with _errors("the transaction"):
+        with errors("the transaction"):
             self._connection.execute("BEGIN")
         try:
-            with _errors("the transaction"):
+            with errors("the transaction"):
                 yield
         except BaseException:
             with suppress(psycopg.Error):  # the connection is lost, and the server undoes it
@@ -143,10 +138,10 @@ class PostgresqlDatabase:
 
     def _commit(self) -> None:
         """Commit; if the connection is lost meanwhile, another one asks whether the server has done it."""
-        with _errors("the transaction"):
+        with errors("the transaction"):
             row = self._connection.execute(_TRANSACTION).fetchone()
         try:
-            with _errors("COMMIT"):
+            with errors("COMMIT"):
                 self._connection.execute("COMMIT")
         except ConnectionLost as error:
             if row is None or row[0] is None:
@@ -195,7 +190,7 @@ class PostgresqlDatabase:
         stack = ExitStack()
         cursor: psycopg.RawCursor[tuple[object, ...]] | psycopg.RawServerCursor[tuple[object, ...]]
         try:
-            with _errors(what):
+            with errors(what):
                 stack.enter_context(self.transaction())
                 if statement.words[:1] in (("SELECT",), ("WITH",), ("VALUES",), ("TABLE",)):
                     self._connection.execute("SET LOCAL cursor_tuple_fraction = 1")
@@ -276,7 +271,7 @@ class PostgresqlDatabase:
 
     def _load(self, copy: str, pieces: Iterable[bytes], table: str, rows_before: int | None = None) -> int:
         """Run one COPY; with `rows_before` its lines are rows, after so many others."""
-        with _errors(f"the table {table}", rows_before), psycopg.RawCursor(self._connection) as cursor:
+        with errors(f"the table {table}", rows_before), psycopg.RawCursor(self._connection) as cursor:
             with cursor.copy(copy.encode()) as target:
                 for piece in pieces:
                     target.write(piece)
@@ -327,7 +322,7 @@ class PostgresqlDatabase:
         if statement.words[:1] not in (("SELECT",), ("WITH",), ("VALUES",), ("TABLE",)):
             raise TextNotTaken(f"{statement.first_line} is no query of a table.")
         what = f"selectQuery ({statement.first_line})"
-        with _errors(what), psycopg.RawCursor(self._connection) as cursor:
+        with errors(what), psycopg.RawCursor(self._connection) as cursor:
             cursor.execute(f"SELECT * FROM ({statement.numbered()}\n) AS described LIMIT 0".encode())  # noqa: S608
             return [
                 (column.name, declared_type(column.type_display), column.type_display)
@@ -337,7 +332,7 @@ class PostgresqlDatabase:
     def plain_table(self, table: str, schema: str | None) -> str | None:
         """The quoted name of a table that is nothing more, and that no other differs from by letter case alone."""
         found = self._found(table, schema)
-        with _errors(f"looking for the table {table}"):
+        with errors(f"looking for the table {table}"):
             row = self._connection.execute(_IS_PLAIN.encode(), (found,)).fetchone()
         return found if row == (True,) else None
 
@@ -351,7 +346,7 @@ class PostgresqlDatabase:
         if statement.words[:1] not in (("SELECT",), ("WITH",), ("VALUES",), ("TABLE",)):
             raise TextNotTaken(f"{statement.first_line} is no query that COPY takes.")
         what = f"selectQuery ({statement.first_line})"
-        with self.transaction(), _errors(what):
+        with self.transaction(), errors(what):
             exact = exact_text(self._connection, statement.numbered())
             if exact is None:
                 raise TextNotTaken(f"{what} has columns whose text must be made value by value.")
@@ -360,12 +355,12 @@ class PostgresqlDatabase:
                 raise TextNotTaken("The format has other columns than the query.")
             copy = f"COPY ({text}) TO STDOUT {postgresql_text.options(format)}"
             with psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy.encode()):
-                pieces = postgresql_text.from_copy(_copied_out(self._connection), format)
+                pieces = postgresql_text.from_copy(copied_out(self._connection), format)
                 first = next(pieces, b"")
                 write_rows(stream, format, [], columns=[Column(name) for name in names])
                 for piece in chain([first], pieces):
                     stream.write(piece)
-                return _end_of_copy(self._connection)
+                return end_of_copy(self._connection)
 
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name, as it is written or in lower case."""
@@ -376,7 +371,7 @@ class PostgresqlDatabase:
         if self.table_exists(table, schema):
             return
         with self.transaction():
-            with _errors("the lock for createTableSql"):
+            with errors("the lock for createTableSql"):
                 self._connection.execute("SELECT pg_catalog.pg_advisory_xact_lock($1)", (_CREATE_LOCK,))
             if not self.table_exists(table, schema):
                 self.execute_script(sql)
@@ -401,7 +396,7 @@ class PostgresqlDatabase:
         self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
     ) -> None:
         for statement, values in with_arguments(statements, arguments, progress):
-            with _errors(f"statement {statement.number} ({statement.first_line})"):
+            with errors(f"statement {statement.number} ({statement.first_line})"):
                 self._run_one(statement, values)
 
     def _run_one(self, statement: Statement, values: Sequence[str]) -> None:
@@ -440,20 +435,19 @@ class PostgresqlDatabase:
     def _run_for_each(self, statement: Statement, batches: Iterable[Sequence[Row]], target: str) -> int:
         progress = Progress()
         query = _query(statement)
-        with psycopg.RawCursor(self._connection) as cursor:
-            for batch in of_width(batches, statement.placeholders, target, progress):
-                what = f"rows {progress.rows + 1} to {progress.rows + len(batch)} for {target}"
-                try:
-                    with _errors(what):
-                        cursor.executemany(query, [[to_text(value) for value in row] for row in batch])
-                except (TypeError, UnicodeError) as error:
-                    raise DatabaseError(f"PostgreSQL cannot take {what}: {error}") from error
+        for batch in of_width(batches, statement.placeholders, target, progress):
+            what = f"rows {progress.rows + 1} to {progress.rows + len(batch)} for {target}"
+            try:
+                with errors(what):
+                    run_for_each(self._connection, query, [[_encoded(value) for value in row] for row in batch])
+            except (TypeError, UnicodeError) as error:
+                raise DatabaseError(f"PostgreSQL cannot take {what}: {error}") from error
         return progress.rows
 
     def _copy_in(self, table: str, columns: str, width: int, batches: Iterable[Sequence[Row]], target: str) -> int:
         progress = Progress()
         copy = f"COPY {table} ({columns}) FROM STDIN".encode()
-        with _errors(target), psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy) as stream:
+        with errors(target), psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy) as stream:
             for batch in of_width(batches, width, target, progress):
                 try:
                     write_rows(stream, TSV(), [batch], first_row=progress.rows + 1)
@@ -462,17 +456,17 @@ class PostgresqlDatabase:
         return progress.rows
 
     def _takes_copy(self, table: str) -> bool:
-        with _errors(f"looking for the table {table}"):
+        with errors(f"looking for the table {table}"):
             return self._connection.execute(_TAKES_COPY.encode(), (table,)).fetchone() == (True,)
 
     def _types(self, table: str, names: Sequence[str]) -> list[str]:
         """The columns' types as PostgreSQL writes them: `numeric(12,2)`, `timestamp without time zone`."""
-        with _errors(f"reading the columns of {table}"):
+        with errors(f"reading the columns of {table}"):
             types = {quote(name): kind for name, kind in self._connection.execute(_TYPES.encode(), (table,))}
         return [types.get(name, "") for name in names]
 
     def _columns(self, table: str) -> list[str]:
-        with _errors(f"reading the columns of {table}"):
+        with errors(f"reading the columns of {table}"):
             return [quote(name) for (name,) in self._connection.execute(_COLUMNS.encode(), (table,))]
 
     def _found(self, table: str, schema: str | None) -> str:
@@ -485,7 +479,7 @@ class PostgresqlDatabase:
     def _name(self, table: str, schema: str | None) -> str | None:
         """The quoted name of a table or view, with its schema."""
         written_schema, name, quoted = name_parts(table, schema)
-        with _errors(f"looking for the table {table}"):
+        with errors(f"looking for the table {table}"):
             folded = name if quoted else name.lower()
             row = self._connection.execute(_FIND_TABLE.encode(), (name, folded, written_schema)).fetchone()
         return None if row is None else f"{quote(row[0])}.{quote(row[1])}"
@@ -499,44 +493,18 @@ def _batches(
 ) -> Generator[list[tuple[object, ...]], None, None]:
     with stack:
         while True:
-            with _errors(what):
+            with errors(what):
                 rows = cursor.fetchmany(batch_size)
             if not rows:
                 return
             yield rows
 
 
-def _copied_out(connection: psycopg.Connection) -> Iterator[bytes]:
-    """What a COPY TO STDOUT sends, many records at once; psycopg's own loop takes twice as long for each record."""
-    records: list[bytes | bytearray | memoryview] = []
-    read = connection.pgconn.get_copy_data
-    while True:
-        size, record = read(1)
-        if size > 0:
-            records.append(record)
-            if len(records) < _RECORDS_AT_ONCE:
-                continue
-        elif size == 0:
-            select([connection.pgconn.socket], [], [])
-            connection.pgconn.consume_input()
-            continue
-        if records:
-            yield b"".join(records)
-            records = []
-        if size < 0:
-            return
-
-
-def _end_of_copy(connection: psycopg.Connection) -> int:
-    """The number of records of a COPY that has sent its last; raises its error."""
-    result = connection.pgconn.get_result()
-    rows = 0
-    while result is not None:
-        if result.status != ExecStatus.COMMAND_OK:
-            raise error_from_result(result)
-        rows = result.command_tuples or 0
-        result = connection.pgconn.get_result()
-    return rows
+def _encoded(value: object) -> bytes | None:
+    text = to_text(value)
+    if text is not None and "\0" in text:
+        raise TypeError("PostgreSQL text cannot contain NUL (0x00) bytes.")
+    return None if text is None else text.encode()
 
 
 def _query(statement: Statement) -> bytes:
@@ -544,32 +512,3 @@ def _query(statement: Statement) -> bytes:
         return statement.numbered().encode()
     except UnicodeEncodeError:
         raise DatabaseError(f"Statement {statement.number} is not valid Unicode.") from None
-
-
-def _one_line(message: str) -> str:
-    return " ".join(message.split())
-
-
-@contextmanager
-def _errors(what: str, rows_before: int | None = None) -> Iterator[None]:
-    """Turn the driver's errors into ours; `what` says what was being done. See `_load` for `rows_before`."""
-    try:
-        yield
-    except psycopg.Error as error:
-        found = error.diag
-        context = found.context or ""
-        if rows_before is not None:
-            context = _LINE.sub(lambda line: f", row {rows_before + int(line[1])}", context)
-        where = context if context.startswith("COPY") else None
-        parts = [found.message_primary or str(error), found.message_detail, found.message_hint, where]
-        message = ". ".join([_one_line(part).rstrip(".") for part in parts if part])
-        raise _kind(error)(f"PostgreSQL refused {what}: {message}.") from error
-
-
-def _kind(error: psycopg.Error) -> type[DatabaseError]:
-    code = error.sqlstate
-    if code in _TEXT_CODES:
-        return TextNotTaken
-    if code is None:
-        return ConnectionLost if isinstance(error, psycopg.OperationalError) else DatabaseError
-    return ConnectionLost if code in _LOST_CODES or code.startswith("08") else DatabaseError

@@ -104,7 +104,7 @@ class BinaryMaker:
     def pieces(self, text: Iterator[bytes]) -> Iterator[Iterator[Piece]]:
         """The pieces of a text, in order, the next of which are made while one is used.
 
-        Where the server would wait for DuckDB, a piece goes as text, which takes less processor time of both together.
+        One that is asked for while DuckDB still starts goes as text.
         """
         waiting: deque[tuple[Text, Future[BinaryIO | None]]] = deque()
 
@@ -112,8 +112,6 @@ class BinaryMaker:
             for text in written:
                 waiting.append((text, worker.submit(self.make, text)))
                 if len(waiting) > _AHEAD:
-                    if not waiting[0][1].done():  # the server has nothing to do, so it gets a later one as text
-                        waiting[-1][1].cancel()
                     yield _taken(*waiting.popleft())
             while waiting:
                 yield _taken(*waiting.popleft())
