@@ -73,7 +73,9 @@ def passable(package: Path) -> Path:
     if not copy.exists():
         making = Path(tempfile.mkdtemp(prefix="penstock-tests-"))
         making.chmod(0o755)
-        shutil.copytree(package, making / package.name, symlinks=True)
+        for part in package.parent.glob(f"{package.name}*"):  # the package, and its libraries beside it
+            if part.is_dir():
+                shutil.copytree(part, making / part.name, symlinks=True)
         with contextlib.suppress(OSError):  # another process was first
             making.rename(copy)
         shutil.rmtree(making, ignore_errors=True)
