@@ -16,9 +16,10 @@ run: .venv/.installed ## Run the example examples/flights to its end
 test: setup ## Run the test suite
 	$(BIN)/python -m pytest -n 2
 
-test-long: setup ## Run the simulation and the tests of faults for some minutes
+test-long: setup ## Run what takes longer: faults, the simulation, every pair of a copy, object storage, PostgreSQL 18
 	PENSTOCK_SIMULATION_SECONDS=60 PENSTOCK_FAULTS_SECONDS=1 \
 		$(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation tests/faults
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m by_hand tests/cli tests/conformance tests/data
 	PENSTOCK_POSTGRESQL=18 $(BIN)/python -m pytest -n 2 --dist worksteal tests/conformance/test_store.py \
 		tests/stories/test_story_first_schema.py tests/api/test_api_several_servers.py tests/faults/test_faults_postgresql.py
 

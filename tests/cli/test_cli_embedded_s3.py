@@ -15,6 +15,8 @@ from penstock_command import Shell
 from penstock.data import seaweedfs
 from processes import ended
 
+pytestmark = pytest.mark.by_hand
+
 PIPELINE = {
     "objects": [
         {"id": "Default", "scheduleType": "ondemand", "workerGroup": "g"},

@@ -18,6 +18,8 @@ from penstock.data.databases import parse_connection_string as parse
 from penstock.data.databases.mysql_packets import SIZE
 from penstock.data.formats import CSV, TSV, Format, delimited, read_rows, write_rows
 
+pytestmark = pytest.mark.by_hand
+
 QUOTED = delimited("CSV", quoting="rfc4180")
 FORMATS = [CSV(), TSV(), QUOTED, Format("Custom", "|", "\x01", "\\")]
 Rows = list[tuple[object, ...]]

@@ -18,6 +18,8 @@ from penstock.data.s3_storage import S3Storage
 from penstock.data.storage import NoSuchBucket, NoSuchKey, Storage, StorageError, parse_uri
 from penstock.storage_settings import S3Setting
 
+pytestmark = pytest.mark.by_hand
+
 ODD_KEYS = [
     "plain.csv",
     "a/b//c",

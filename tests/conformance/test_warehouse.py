@@ -17,6 +17,8 @@ from penstock.data.databases import DatabaseError, connect
 from penstock.data.databases import warehouse as embedded
 from penstock.data.databases.warehouse import warehouse_address
 
+pytestmark = pytest.mark.by_hand
+
 USE = """
 import sys
 from pathlib import Path

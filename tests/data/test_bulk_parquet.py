@@ -17,6 +17,8 @@ from penstock.data.databases import TextNotTaken, connect, parse_connection_stri
 from penstock.data.formats import CSV, Format, FormatError, Parquet, delimited, read_rows, write_rows
 from penstock.data.local_folder import LocalFolder
 
+pytestmark = pytest.mark.by_hand
+
 QUOTED = delimited("CSV", quoting="rfc4180")
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 EDGES = {

@@ -15,6 +15,8 @@ from penstock.data.databases import Database, DatabaseError, TextNotTaken, conne
 from penstock.data.databases.postgresql_binary import BinaryMaker
 from penstock.data.formats import CSV, TSV, Format, FormatError, delimited, read_rows, to_text, write_rows
 
+pytestmark = pytest.mark.by_hand
+
 QUOTED = delimited("CSV", quoting="rfc4180")
 FORMATS = [CSV(), TSV(), QUOTED, Format("Custom", "|", "\n", "\\")]
 quick = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))

@@ -14,6 +14,8 @@ from penstock.data.databases import Address, ConnectionLost, DatabaseError, conn
 from penstock.data.formats import CSV, TSV, JsonLines, Parquet, delimited
 from penstock.data.local_folder import LocalFolder
 
+pytestmark = pytest.mark.by_hand
+
 HARD = [
     None,
     "",

@@ -13,6 +13,8 @@ from penstock.data.databases import DatabaseError, parse_connection_string, post
 from penstock.data.databases.mysql_connection import MysqlConnection
 from penstock.data.local_folder import LocalFolder
 
+pytestmark = pytest.mark.by_hand
+
 SIDES = ("before", "after")
 
 

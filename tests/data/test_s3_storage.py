@@ -17,6 +17,8 @@ from penstock.data.s3_storage import S3Storage
 from penstock.data.storage import NoPermission, NoSuchBucket, NoSuchKey, ObjectChanged, StorageError, copy_between
 from penstock.storage_settings import S3Setting
 
+pytestmark = pytest.mark.by_hand
+
 URI = "s3://faults/object"
 MIB = 1 << 20
 

@@ -31,6 +31,7 @@ DEFAULT_DATABASE = "dev"
 """Redshift's own name for the first database of a cluster."""
 _FOLDER = "warehouse"
 _START_SECONDS = 60.0
+_AGAIN_SECONDS = 0.1
 _LONGEST_NAME = 63
 _ROOTS_USER = "nobody"
 _INITDB = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
@@ -48,8 +49,17 @@ def warehouse_address(data_dir: Path, cluster: str, database: str | None) -> Add
 
     name = _database_name(cluster, database or DEFAULT_DATABASE)
     folder = data_dir / _FOLDER
-    sockets = _running(folder)
-    with psycopg.connect(host=sockets, user=USER, dbname="postgres", autocommit=True) as connection:
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        sockets = _running(folder)
+        try:
+            made = psycopg.connect(host=sockets, user=USER, dbname="postgres", autocommit=True)
+            break
+        except psycopg.OperationalError as error:  # its keeper has just died, and it ends with it
+            if time.monotonic() > end:
+                raise DatabaseError(f"The embedded warehouse in {folder} does not answer: {error}") from None
+            time.sleep(_AGAIN_SECONDS)
+    with made as connection:
         exists = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
         if exists is None:
             # another process may make it in the meantime
