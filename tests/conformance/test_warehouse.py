@@ -91,6 +91,7 @@ def test_processes_share_it_and_it_outlives_neither_its_users_nor_its_keeper(fol
     assert (folder / "warehouse/sockets").stat().st_size
 
     os.kill(keeper(folder), signal.SIGKILL)  # and with it goes the server; the next who needs it starts another
+    until(lambda: is_gone(first))
     users[1].tell("insert into t0 values (1)")
     assert users[1].is_done()
     assert server(folder) != first
