@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -96,6 +97,33 @@ def test_an_end_is_not_lost_with_a_next_task_that_cannot_be_made(
         "FINISHED",
         "WAITING_FOR_RUNNER",
     ]
+
+
+def test_next_tasks_are_not_lost_with_ends_that_the_store_cannot_take(
+    api: Api, group: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        api.activated(ON_DEMAND, shell("One", group), shell("Two", group))
+    held = [api.poll(group) for _ in range(3)]
+    turns = iter((ends._end_of_one_pipeline, unavailable, unavailable))
+
+    def turn(*arguments: Any) -> Any:
+        return next(turns)(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ends, "_end_of_one_pipeline", turn)
+        told = [{"taskId": task["taskId"], "taskStatus": "FINISHED"} for task in held]
+        answer = api.own.call("EndTasks", ends=told, workerGroup=group)
+    assert len(answer["taskObjects"]) == 1
+    assert {refusal["errorCode"] for refusal in answer["refused"]} == {"InternalServiceError"}
+    assert "have to wait" in caplog.text
+    caplog.clear()
+    for task in (*held, *answer["taskObjects"]):
+        api.boto.set_task_status(taskId=task["taskId"], taskStatus="FINISHED")
+
+
+def unavailable(*arguments: object) -> None:
+    raise sqlite3.OperationalError("disk I/O error")
 
 
 def test_a_task_that_was_cancelled_stays_so_and_the_next_comes(service: Api, group: str) -> None:

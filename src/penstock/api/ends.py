@@ -47,6 +47,13 @@ def end_tasks(call: Call, request: Request) -> Answer:
                 raise
             refused.append({"taskId": task_id, "errorCode": error.code, "message": error.message})
             del ends[task_id]
+        except call.engine.store.unavailable:
+            if not following:
+                raise
+            LOG.exception("Some ends of tasks have to wait; the next tasks that others have brought are not lost")
+            later = {"errorCode": "InternalServiceError", "message": "The service's store cannot be used now."}
+            refused += [{"taskId": task_id, **later} for task_id in ends]
+            break
     call.runners.saw(hostname, group, call.key.access_key)
     return {"taskObjects": following, "refused": refused}
 
