@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from random import Random
 from typing import Any
 
@@ -63,8 +62,12 @@ def test_every_type_and_nearly_every_field_are_tried_and_every_way_to_break() ->
     assert {name for name, _ in fields} == set(CATALOGUE.types)
     declared = {(name, key) for name, cls in CATALOGUE.types.items() for key in slots_of(cls)}
     assert len(fields & declared) > 0.85 * len(declared)
-    breaks = Counter(broken(Random(seed))[0] for seed in range(1000))
-    assert set(breaks) == {*OF_THE_MAKER, *OF_THE_DOCUMENT}
+    missing = {*OF_THE_MAKER, *OF_THE_DOCUMENT}
+    for seed in range(10_000):  # some are rare
+        missing.discard(broken(Random(seed))[0])
+        if not missing:
+            break
+    assert not missing
 
 
 def test_a_valid_definition_is_valid_in_the_api_form_and_for_editors_too() -> None:
