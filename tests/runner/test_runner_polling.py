@@ -434,7 +434,8 @@ def test_what_keeps_logs_from_being_sent_and_the_reason_of_a_stop_are_told_witho
     fields = {"pipelineLogUri": "hunter2", "*maskedValues": "hunter2"}
     polls.will("PollForTask", task("exec sleep 600", **fields))
     runner.start()
-    reports.wait_for("ReportTaskProgress")
+    for _ in range(10):  # the command has begun by then
+        reports.wait_for("ReportTaskProgress")
     runner.stop("The key hunter2 is not known.")
     told = reports.wait_for("SetTaskStatus")
     runner.join()
