@@ -12,8 +12,10 @@ from penstock_command import Server, Shell
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    """A folder of the test's own to run commands in."""
+def shell(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
+    """A folder of the test's own to run commands in; they end before a database that they use is emptied."""
+    if "new_postgresql_url" in request.fixturenames:
+        request.getfixturevalue("new_postgresql_url")
     with closing(Shell(tmp_path)) as made:
         yield made
 

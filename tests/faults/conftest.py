@@ -20,8 +20,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def new_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Makes sites; each must leave no process behind."""
+def new_site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Site]]:
+    """Makes sites; each must leave no process behind, and ends before a database that its servers use is emptied."""
+    if "new_postgresql_url" in request.fixturenames:
+        request.getfixturevalue("new_postgresql_url")
     with ExitStack() as stack:
         made: list[Site] = []
 
