@@ -13,6 +13,7 @@ from api_service import ON_DEMAND, Api, running, shell
 
 from penstock.api import ends
 from penstock.cli.credentials import penstock_client
+from penstock.engine.attempts import MOST_DELIVERIES
 from penstock.wire.client import Client
 from penstock.wire.errors import ServiceError
 
@@ -54,6 +55,35 @@ def test_what_waited_for_the_one_that_ended_is_the_next(service: Api, group: str
     assert then["attemptId"].startswith("@Then_")
     assert end(service, then, group, "FAILED") is None
     assert service.status(pipeline_id, "Then") == "FAILED"
+
+
+def test_as_many_next_tasks_come_as_are_wanted(service: Api, group: str) -> None:
+    names = [f"Work{number}" for number in range(6)]
+    service.activated(ON_DEMAND, *(shell(name, group) for name in names))
+    told = [{"taskId": service.poll(group)["taskId"], "taskStatus": "FINISHED"}]
+    answer = service.own.call("EndTasks", ends=told, workerGroup=group, taskCount=0)
+    assert answer == {"taskObjects": [], "refused": []}
+    told = [{"taskId": service.poll(group)["taskId"], "taskStatus": "FINISHED"}]
+    answer = service.own.call("EndTasks", ends=told, workerGroup=group, taskCount=3)
+    assert len({task["taskId"] for task in answer["taskObjects"]}) == 3
+    told = [{"taskId": task["taskId"], "taskStatus": "FINISHED"} for task in answer["taskObjects"]]
+    assert len(service.own.call("EndTasks", ends=told, workerGroup=group, taskCount=25)["taskObjects"]) == 1
+
+
+def test_a_task_that_is_given_back_is_had_by_another_task_runner_at_once_and_as_often_as_need_be(
+    service: Api, group: str
+) -> None:
+    pipeline_id = service.activated(ON_DEMAND, shell("Work", group))
+    known = set()
+    for _ in range(MOST_DELIVERIES + 1):
+        task = service.poll(group)
+        known.add(task["taskId"])
+        assert service.own.call("EndTasks", ends=[], returned=[task["taskId"]], workerGroup=group)["refused"] == []
+    assert len(known) == MOST_DELIVERIES + 1
+    service.own.call("EndTasks", ends=[], returned=[task["taskId"], "nobody's"], workerGroup=group)  # it is not ours now
+    assert service.status(pipeline_id, "Work") == "WAITING_FOR_RUNNER"
+    assert end(service, service.poll(group), group) is None
+    assert service.status(pipeline_id, "Work") == "FINISHED"
 
 
 def test_the_next_may_be_of_another_pipeline_but_not_of_another_group(service: Api, group: str) -> None:

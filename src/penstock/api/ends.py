@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from penstock.api.call import Answer, Call, Request, check_worker_group, invalid
-from penstock.api.tasks import Claim, held, of_the_caller, task_object, task_turn
+from penstock.api.tasks import Claim, hand_back, held, of_the_caller, task_object, task_turn
 from penstock.engine import attempts
 from penstock.engine.plan import resource_of_group
 from penstock.engine.settle import settle
@@ -28,19 +29,23 @@ def set_task_status(call: Call, request: Request) -> Answer:
 
 
 def end_tasks(call: Call, request: Request) -> Answer:
-    """End tasks, and give as many next ones of the worker group, if they wait: one transaction for each pipeline.
+    """End tasks, and give next ones of the worker group, if they wait: one transaction for each pipeline.
 
     A task that the caller does not hold is refused alone. A next one that cannot be made is left to a poll, which knows
     what to do about it; the ends must not be lost with it.
     """
     group, hostname = request["workerGroup"], request.get("hostname", "")
     check_worker_group(call.key, group)
+    for task_id in request.get("returned", ()):
+        with suppress(ServiceError):  # it is not the caller's any more
+            hand_back(call, task_id, is_unused=True)
+    most = request.get("taskCount", len(request["ends"]))
     following: list[Answer] = []
     refused: list[Answer] = []
     ends = {end["taskId"]: end for end in reversed(request["ends"])}
     while ends:
         try:
-            following += _end_of_one_pipeline(call, ends, group, hostname)
+            following += _end_of_one_pipeline(call, ends, group, hostname, most - len(following))
         except ServiceError as error:
             task_id = next(iter(ends))
             if len(ends) == 1 and len(request["ends"]) == 1:
@@ -58,20 +63,23 @@ def end_tasks(call: Call, request: Request) -> Answer:
     return {"taskObjects": following, "refused": refused}
 
 
-def _end_of_one_pipeline(call: Call, ends: dict[str, Any], group: str, hostname: str) -> list[Answer]:
-    """End those of the tasks that are of the first one's pipeline, and take them out; gives the next tasks."""
-    held_tasks = _HeldTasks(list(ends), Claim(call, group, len(ends), is_patient=False))
+def _end_of_one_pipeline(call: Call, ends: dict[str, Any], group: str, hostname: str, most: int) -> list[Answer]:
+    """End those of the tasks that are of the first one's pipeline, and take them out; gives next tasks, `most` of them.
+
+    They may be of other pipelines.
+    """
+    held_tasks = _HeldTasks(list(ends), Claim(call, group, most, is_patient=False))
     first = held_tasks.task_ids[0]
     try:
         with call.engine.turn(held_tasks) as turn:
             done = _end_all(call, turn, ends, held_tasks)
-            waiting = held_tasks.waiting[: len(done)]
+            waiting = held_tasks.waiting
             asked = _read_ahead(turn, held_tasks, waiting)
             settle(turn)
             is_new = turn.ends == turn.known.ends  # nothing but these has ended, so all that waited still does
             taken = attempts.take_all(turn, waiting, hostname, asked) if is_new and _is_at_work(turn, group) else []
-            if len(taken) < len(done) and (group in turn.woken or not is_new) and _is_at_work(turn, group):
-                claim = Claim(call, group, len(done) - len(taken), is_patient=False)
+            if len(taken) < most and (group in turn.woken or not is_new) and _is_at_work(turn, group):
+                claim = Claim(call, group, most - len(taken), is_patient=False)
                 claim(turn.tx)
                 taken += attempts.take_all(turn, claim.attempts, hostname)
             tasks = [task_object(call, turn, attempt, instance) for attempt, instance in taken]

@@ -184,10 +184,10 @@ def task_object(call: Call, turn: Turn, attempt: Attempt, instance: Instance) ->
     }
 
 
-def hand_back(call: Call, task_id: str) -> None:
-    """Let another runner have a task at once: the one that polled for it has gone."""
+def hand_back(call: Call, task_id: str, *, is_unused: bool = False) -> None:
+    """Let another runner have a task at once: the one that polled for it has gone, or says that it is unused."""
     with task_turn(call, task_id) as (turn, attempt):
-        attempts.hand_back(turn, attempt)
+        attempts.hand_back(turn, attempt, is_unused=is_unused)
 
 
 def _with_key(call: Call, turn: Turn, obj: PipelineObject, instance: Instance) -> PipelineObject:

@@ -134,12 +134,13 @@ def _take(turn: Turn, attempt: Attempt, instance: Instance, hostname: str) -> tu
     return taken, instance
 
 
-def hand_back(turn: Turn, attempt: Attempt) -> None:
+def hand_back(turn: Turn, attempt: Attempt, *, is_unused: bool = False) -> None:
     """Let another task runner have an attempt at once, under a new task id.
 
-    One that has come back too often without an acknowledgement has failed: it may be what ends its task runners.
+    One that has come back too often without an acknowledgement has failed: it may be what ends its task runners. That
+    is not so where its task runner says that it has not begun, so that it `is_unused`.
     """
-    if not attempt.acknowledged:
+    if not attempt.acknowledged and not is_unused:
         attempt = replace(attempt, deliveries=attempt.deliveries + 1)
     if attempt.deliveries >= MOST_DELIVERIES:
         message = f"{MOST_DELIVERIES} times a task runner took the task and did not acknowledge it."

@@ -11,11 +11,23 @@ from penstock.engine.dependencies import is_deleted, is_met_by
 from penstock.engine.plan import Component, Plan
 from penstock.engine.skipping import MOST_SKIPPED_AT_ONCE, is_skipped, leave_out, skip
 from penstock.engine.turn import Turn
-from penstock.store.rows import ComponentState, read
+from penstock.store.rows import ComponentState, Instance, read
 
 MOST_SERVED_BEFORE = 1000  # instances that are due before the first interval of their resource
 MOST_DEPENDENCIES_AT_ONCE = 5000  # in one transaction, of all components
 MOST_AT_ONCE = 50  # instances of a component in one transaction
+UNTOUCHED: dict[str, Any] = {
+    "started_at": None,
+    "attempt_count": 0,
+    "is_rerun": 0,
+    "error_id": None,
+    "error_message": None,
+    "error_stack_trace": None,
+    "cancellation_reason": None,
+    "was_deactivated": 0,
+    "cascade_failed_on": None,
+}
+"""What the store puts into the other columns of a new instance."""
 
 
 def advance_due(turn: Turn, pipeline_id: str) -> None:
@@ -166,8 +178,12 @@ def make_instance(
     elif not turn.tx.execute("insert_instance", **made):
         return False
     turn.due(late_at)
+    before = turn.dependencies
     add_dependencies(turn, plan, component, node, start, end)
-    turn.check(plan.pipeline_id, instance_id)
+    if is_first and turn.dependencies == before and component.family != "Resource":
+        turn.ready.append(Instance(**made, **UNTOUCHED))
+    else:
+        turn.check(plan.pipeline_id, instance_id)
     if is_first and not turn.dependencies:
         return True  # nothing can wait for it
     named = {

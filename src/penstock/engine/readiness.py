@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from penstock.engine import attempts, resources
 from penstock.engine.dependencies import producer_of
-from penstock.engine.plan import Component
 from penstock.engine.status import UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Dependency, Instance, read, read_all
@@ -37,7 +36,7 @@ def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
         return
     kinds = {dependency.kind for dependency in waits}
     if not waits:
-        _go_on(turn, instance, component)
+        go_on(turn, instance)
     elif kinds == {"resource"}:
         for dependency in waits:
             resources.want(turn, instance, dependency)
@@ -45,9 +44,11 @@ def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
         _ask_preconditions_now(turn, waits)
 
 
-def _go_on(turn: Turn, instance: Instance, component: Component) -> None:
+def go_on(turn: Turn, instance: Instance) -> None:
+    """Let an instance, as it is now, do its work: it waits for nothing any more."""
+    component = turn.plan(instance).components[instance.component]
     if instance.family == "DataNode":
-        moved = move(turn.tx, instance, "finish", turn.now, started_at=turn.now)
+        moved = move(turn.tx, instance, "finish", turn.now, is_current=True, started_at=turn.now)
         if moved is not None:
             turn.ended.append(moved)
     else:

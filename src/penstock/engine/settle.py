@@ -24,6 +24,8 @@ def settle(turn: Turn) -> None:
                 materialise.advance(turn, upcoming)
                 if upcoming.has_backfills:
                     backfill.advance(turn, *cursor)
+        elif turn.ready:
+            readiness.go_on(turn, turn.ready.popleft())
         elif turn.checks:
             readiness.check(turn, *turn.checks.popleft())
         elif turn.perhaps_over:

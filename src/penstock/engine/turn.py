@@ -34,8 +34,8 @@ class Known:
 class Turn:
     """A transaction, the moment it happens in, and its follow-ups: `settle` works them off before the commit.
 
-    `ended` holds instances that have just reached a final state, `checks` instances that may be ready, `cursors`
-    components of which more instances may be due, `perhaps_over` pipelines that may be finished; of those that are
+    `ended` holds instances that have just reached a final state, `ready` new ones that wait for nothing, `checks` others
+    that may be ready, `cursors` components of which more instances may be due, `perhaps_over` pipelines that may be finished; of those that are
     `active`, something was active when the last instance had ended. `fresh` has the index and the start of the first
     interval of components that this turn has made. `ends` counts the instances that have ended. `set_going` counts
     the instances of a component that its schedule and its backfills have set going, `backfilled` are the backfills'.
@@ -52,6 +52,7 @@ class Turn:
     woken: set[str] = field(default_factory=set)
     next_due: int | None = None
     ended: deque[Instance] = field(default_factory=deque)
+    ready: deque[Instance] = field(default_factory=deque)
     checks: deque[tuple[str, str]] = field(default_factory=deque)
     cursors: deque[tuple[str, str]] = field(default_factory=deque)
     perhaps_over: set[str] = field(default_factory=set)

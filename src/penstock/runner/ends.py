@@ -2,101 +2,179 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock.wire.client import Client
+from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
-MOST = 25  # ends of one request; the service takes no more
-MOST_AWAY = 2  # requests for a worker group: one is on its way while the other is worked on
+LOG = logging.getLogger(__name__)
+NOT_KNOWN = ("UnknownOperationException", "AccessDeniedException", "InvalidSignatureException")  # what AWS may say
+MOST = 25  # ends of one request, and next tasks that it asks for; the service takes no more
+AHEAD_SECONDS = 0.025  # of work that waits for the threads: more than a request takes
+LONGEST_AHEAD = 0.25  # seconds that a task waits for a thread before another task runner may have it
+LATEST = 0.2  # how much of the average the last task is
 
 
-@dataclass
-class _End:
-    """One end: what is told, and what comes of it. Its thread is woken with the answer, or to send what waits."""
+@dataclass(eq=False)
+class End:
+    """The end of a task: what is told, and how long the task took.
 
+    `is_over` is called when the service has it, or nothing more can be done about it.
+    """
+
+    attempt_id: str
     told: Mapping[str, str]
+    seconds: float
+    is_over: Callable[[], None]
     woken: threading.Event = field(default_factory=threading.Event)
-    must_send: bool = False
-    is_answered: bool = False
     following: Mapping[str, Any] | None = None
-    error: Exception | None = None
 
 
 class Ends:
-    """Tells ends by EndTasks of our own service: while requests are away, what ends meanwhile goes with the next one.
+    """Tells the ends of a worker group's tasks by EndTasks of our own service, and has the next ones with the answer.
 
-    The thread of a task that has ended sends the request itself, for the others that wait as well.
+    A thread of its own sends them: while a request is away, what ends meanwhile goes with the next one. Where tasks are
+    short it asks for some more than there are threads, so that none waits for a request; they are given back if the
+    threads are held up. `tell_alone` tells an end by SetTaskStatus, for as long as it takes: for those that the service
+    did not take, and once it does not know EndTasks, which `is_known` tells. `answered` is called at each answer.
     """
 
-    def __init__(self, client: Client, hostname: str, answer_within: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        group: str,
+        threads: int,
+        hostname: str,
+        answer_within: float,
+        *,
+        tell_alone: Callable[[End], None],
+        answered: Callable[[], None],
+    ) -> None:
+        self.is_known = True
         self._client = client
+        self._group = group
+        self._threads = threads
         self._hostname = hostname
         self._answer_within = answer_within
-        self._lock = threading.Lock()
-        self._waiting: defaultdict[str, list[_End]] = defaultdict(list)  # by worker group
-        self._away: Counter[str] = Counter()  # requests, or threads that are about to send one
+        self._tell_alone = tell_alone
+        self._answered = answered
+        self._changed = threading.Condition()
+        self._waiting: deque[End] = deque()  # to be sent
+        self._idle: deque[End] = deque()  # whose threads have no other task
+        self._ahead: deque[tuple[float, Mapping[str, Any]]] = deque()  # the next tasks, and when they came
+        self._average: float | None = None  # seconds of a task
+        self._is_stopping = False
+        self._sender = threading.Thread(target=self._send_all, name=f"ends of {group}", daemon=True)
+        self._is_closed = False
 
-    def tell(self, group: str, told: Mapping[str, str]) -> Mapping[str, Any] | None:
-        """Tell an end, and have the next task if one waits. Raises what the service or the connection says."""
-        own = _End(told)
-        with self._lock:
-            self._waiting[group].append(own)
-            own.must_send = self._away[group] < MOST_AWAY
-            self._away[group] += own.must_send
-        while not own.is_answered:
-            if own.must_send:
-                own.must_send = False
-                self._send(group)
-            else:
-                own.woken.wait()
-                own.woken.clear()
-        if own.must_send:  # it was to send what another thread has sent
-            self._send(group)
-        if own.error is not None:
-            raise own.error
-        return own.following
+    def start(self) -> None:
+        """Start the thread."""
+        self._sender.start()
 
-    def _send(self, group: str) -> None:
-        """Send what waits, which another thread may have done meanwhile, and leave the next request to somebody."""
-        with self._lock:
-            sent, self._waiting[group] = self._waiting[group][:MOST], self._waiting[group][MOST:]
-        if sent:
-            self._ask(group, sent)
-        with self._lock:
-            others = self._waiting[group]
-            if others and not others[0].must_send:
-                others[0].must_send = True
-                others[0].woken.set()
+    def tell(self, end: End) -> Mapping[str, Any] | None:
+        """Have an end told, and give the next task: one that is there, or one that comes with the answer, if any."""
+        with self._changed:
+            average = self._average
+            self._average = end.seconds if average is None else average + LATEST * (end.seconds - average)
+            self._waiting.append(end)
+            if self._ahead and not self._is_stopping:
+                _, end.following = self._ahead.popleft()
             else:
-                self._away[group] -= 1
-        for end in sent:
-            end.is_answered = True
-            end.woken.set()
+                self._idle.append(end)
+            self._changed.notify()
+        if end.following is None:
+            end.woken.wait()
+        return end.following
 
-    def _ask(self, group: str, sent: Sequence[_End]) -> None:
-        ends = [end.told for end in sent]
-        try:
-            answer = self._client.call(
-                "EndTasks", _timeout=self._answer_within, ends=ends, workerGroup=group, hostname=self._hostname
-            )
-        except Exception as error:  # it is for all of them to say what they do about it
-            for end in sent:
-                end.error = error
-            return
-        refused = {refusal["taskId"]: refusal for refusal in answer.get("refused", ())}
-        following = iter(answer["taskObjects"])
-        for end in sent:
-            refusal = refused.get(end.told["taskId"])
-            if refusal is not None:
-                end.error = ServiceError(refusal["errorCode"], refusal["message"])
-            else:
-                end.following = next(following, None)
+    def next(self) -> Mapping[str, Any] | None:
+        """A task that is there already."""
+        with self._changed:
+            return self._ahead.popleft()[1] if self._ahead and not self._is_stopping else None
+
+    def stop(self) -> None:
+        """Give back what nobody has begun, and ask for no more."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify()
 
     def close(self) -> None:
-        """End the connections."""
-        self._client.close()
+        """End the thread, when all that it was given is told."""
+        with self._changed:
+            self._is_stopping = self._is_closed = True
+            self._changed.notify()
+        if self._sender.is_alive():
+            self._sender.join(self._answer_within)
+
+    def _send_all(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._waiting or self._is_closed or self._is_held_up()):
+                    self._changed.wait(LONGEST_AHEAD if self._ahead else None)
+                sent = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+                unused = self._ahead if self._is_held_up() else deque()
+                if unused:
+                    self._ahead = deque()
+                more = 0 if unused else self._more()
+                wanted = 0 if self._is_stopping else min(MOST, len(self._idle) + more)
+            if not sent and not unused:
+                return
+            self._ask(sent, [task["taskId"] for _, task in unused], wanted)
+
+    def _is_held_up(self) -> bool:
+        """Whether there are tasks for which no thread has come for too long."""
+        return bool(self._ahead) and (self._is_stopping or time.monotonic() - self._ahead[0][0] > LONGEST_AHEAD)
+
+    def _more(self) -> int:
+        """How many tasks are to be there besides those of the threads that wait for one."""
+        if self._average is None:
+            return 0
+        return max(0, int(self._threads * AHEAD_SECONDS / max(self._average, 0.001)) - len(self._ahead))
+
+    def _ask(self, sent: Sequence[End], unused: Sequence[str], wanted: int) -> None:
+        """Send ends and what is given back, and let the threads that wait go on with what comes."""
+        answer: Mapping[str, Any] = {}
+        refused = {end.told["taskId"] for end in sent}
+        try:
+            if self.is_known:
+                answer = self._client.call(
+                    "EndTasks",
+                    _timeout=self._answer_within,
+                    ends=[end.told for end in sent],
+                    returned=list(unused),
+                    workerGroup=self._group,
+                    hostname=self._hostname,
+                    taskCount=wanted,
+                )
+                refused = {refusal["taskId"] for refusal in answer["refused"]}
+                self._answered()
+        except ServiceError as error:
+            if error.code in NOT_KNOWN:
+                self.is_known = False
+        except ConnectionFailed:
+            pass
+        except Exception:  # the ends must be told whatever is wrong
+            LOG.exception("The ends of tasks could not be told together; each is told alone")
+        self._give(sent, refused, answer.get("taskObjects", ()))
+
+    def _give(self, sent: Sequence[End], refused: set[str], tasks: Sequence[Mapping[str, Any]]) -> None:
+        now, following = time.monotonic(), deque(tasks)
+        with self._changed:
+            while following and self._idle:
+                end = self._idle.popleft()
+                end.following = following.popleft()
+                end.woken.set()
+            self._ahead.extend((now, task) for task in following)
+        for end in sent:
+            if end.told["taskId"] in refused:
+                self._tell_alone(end)
+            end.is_over()
+        with self._changed:
+            for end in [end for end in sent if end in self._idle]:
+                self._idle.remove(end)
+                end.woken.set()

@@ -13,7 +13,7 @@ from typing import Any
 
 from penstock.definition.slots import Catalogue
 from penstock.objects.work import WorkStopped
-from penstock.runner.ends import Ends
+from penstock.runner.ends import End, Ends
 from penstock.runner.log_sender import LogSender
 from penstock.runner.pace import Pace
 from penstock.runner.place import Place
@@ -22,7 +22,6 @@ from penstock.wire.client import Client, ConnectionFailed
 from penstock.wire.errors import ServiceError
 
 LOG = logging.getLogger(__name__)
-NOT_KNOWN = ("UnknownOperationException", "AccessDeniedException", "InvalidSignatureException")  # what AWS may say
 REFUSED = ("UnrecognizedClientException", "AccessDeniedException", "InvalidSignatureException")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 FIRST_REPORT = 1.0  # seconds
@@ -54,7 +53,6 @@ class Runner:
         # Two clients: those polls that wait are ended by closing theirs, while the ends of tasks are still reported.
         self.polls, self.client = client(), client()
         self.pace = pace or Pace()
-        self.ends = Ends(ends, place.hostname, self.pace.answer) if ends is not None else None
         self.catalogue = catalogue
         self.place = place
         self.groups = list(groups)
@@ -65,11 +63,26 @@ class Runner:
         self._answered = time.monotonic()
         self._stopping = threading.Event()
         self._log_sender = LogSender(logs, self.held, self.pace, self._stopping)
+        self._own_service = ends
+        self._ends = {group: self._ends_of(group, ends) for group in self.groups} if ends is not None else {}
         self._pollers: list[threading.Thread] = []
+
+    def _ends_of(self, group: str, service: Client) -> Ends:
+        return Ends(
+            service,
+            group,
+            self.tasks,
+            self.place.hostname,
+            self.pace.answer,
+            tell_alone=lambda end: self._set_status(end.attempt_id, end.told),
+            answered=self._has_answered,
+        )
 
     def start(self) -> None:
         """Start the threads."""
-        self._answered = time.monotonic()
+        self._has_answered()
+        for ends in self._ends.values():
+            ends.start()
         for group in self.groups:
             for _ in range(self.tasks):
                 self._pollers.append(threading.Thread(target=self._poll, args=(group,), daemon=True))
@@ -98,6 +111,8 @@ class Runner:
         for task in self.held.all():
             task.stop.set(reason)
         self.polls.close()
+        for ends in self._ends.values():
+            ends.stop()
 
     def kill(self) -> None:
         """End the commands of all tasks at once, by SIGKILL."""
@@ -113,10 +128,12 @@ class Runner:
         if self.place.guard is not None:
             self.place.guard.close()
         self.place.folders.close()
+        for ends in self._ends.values():
+            ends.close()
+        if self._own_service is not None:
+            self._own_service.close()
         self.client.close()
         self._log_sender.close()
-        if self.ends is not None:
-            self.ends.close()
 
     def _refuse(self, error: Exception) -> None:
         """Nothing more can be had from the service: end, with all tasks."""
@@ -128,12 +145,12 @@ class Runner:
         while not self._stopping.is_set():
             try:
                 answer = self.polls.call("PollForTask", workerGroup=group, hostname=self.place.hostname)
-                self._answered = time.monotonic()
+                self._has_answered()
                 pause = FIRST_PAUSE
                 task = answer.get("taskObject")
                 if task:
                     while task:
-                        task = self._take(task, group)
+                        task = self._take(task, group) or self._next(group)
                 elif group.startswith(RESOURCE_PREFIX) and self._must_end(group):
                     return
             except ConnectionFailed as error:
@@ -144,6 +161,14 @@ class Runner:
                     self._refuse(error)
                     return
                 pause = self._wait(pause, error)
+
+    def _next(self, group: str) -> Mapping[str, Any] | None:
+        """A task that is there already."""
+        ends = self._ends.get(group)
+        return ends.next() if ends is not None else None
+
+    def _has_answered(self) -> None:
+        self._answered = time.monotonic()
 
     def _is_silent(self, error: ConnectionFailed) -> None:
         """The service did not answer; after `give_up` seconds an embedded runner ends."""
@@ -174,7 +199,7 @@ class Runner:
         except NotBegun as error:  # the attempt has failed
             LOG.error("The task %s could not be begun: %s", answer["attemptId"], error)
             told = failure("TaskNotBegun", f"The task runner on {self.place.hostname} cannot begin: {error}")
-            self._set_status(answer["taskId"], answer["attemptId"], told)
+            self._set_status(answer["attemptId"], {"taskId": answer["taskId"], **told})
             return None
         self._log_sender.begin(task)
         self.held.add(task)
@@ -184,60 +209,64 @@ class Runner:
         return self._run(task, group)
 
     def _run(self, task: Task, group: str | None = None) -> Mapping[str, Any] | None:
+        """Run a task to its end, and have it told; gives the next one, if there is one."""
+        began = time.monotonic()
+        outcome: dict[str, str] | None = None
         try:
-            if self._stopping.is_set():
-                task.stop.set(STOPPED)
-            LOG.info("%s begins", task.attempt_id, extra=task.about)
-            try:
-                outcome = task.run(self.catalogue)
-            except WorkStopped:
-                if not self._stopping.is_set():
-                    reason = task.masking.text(task.stop.reason)
-                    LOG.info("%s was stopped: %s", task.attempt_id, reason, extra=task.about)
-                    self._log_sender.send_last(task)
-                    return None  # the service has ended the attempt itself
-                outcome = failure("TaskRunnerStopped", task.masking.text(task.stop.reason))
-            except Exception as error:  # such as a full disk under the logs
-                trace = task.masking.text("".join(traceback.format_exception(error)))
-                LOG.error("%s failed outside its work\n%s", task.attempt_id, trace, extra=task.about)
-                outcome = failure(type(error).__name__, task.masking.text(str(error)))
-            self._log_sender.send_last(task)
-            if task.fields:
-                self._progress(task)
-            told = f"{outcome['taskStatus']} {outcome.get('errorMessage', '')}".strip()
-            LOG.info("%s ends: %s", task.attempt_id, told, extra=task.about)
-            following = self._end(task, outcome, group)
-            self._log_sender.send(task)  # what the service could not take while it was away
-            return following
+            outcome = self._outcome(task)
         finally:
-            self.held.remove(task)
-            if task.upload is not None:
-                task.upload.end()
-
-    def _end(self, task: Task, outcome: dict[str, str], group: str | None) -> Mapping[str, Any] | None:
-        """Report the end, and have the next task with it where the service can do that."""
-        ends = self.ends
-        if ends is not None and group is not None and not self._stopping.is_set():
-            try:
-                following = ends.tell(group, {"taskId": task.task_id, **outcome})
-                self._answered = time.monotonic()
-                return following
-            except ConnectionFailed as error:
-                self._is_silent(error)
-            except ServiceError as error:
-                if error.code in NOT_KNOWN:
-                    self.ends = None
-        self._set_status(task.task_id, task.attempt_id, outcome)
+            if outcome is None:
+                self._is_over(task)
+        if outcome is None:
+            return None
+        told, seconds = {"taskId": task.task_id, **outcome}, time.monotonic() - began
+        end = End(task.attempt_id, told, seconds, lambda: self._is_over(task))
+        ends = self._ends.get(group) if group is not None and not self._stopping.is_set() else None
+        if ends is not None and ends.is_known:
+            return ends.tell(end)
+        self._set_status(end.attempt_id, end.told)
+        self._is_over(task)
         return None
 
-    def _set_status(self, task_id: str, attempt_id: str, outcome: dict[str, str]) -> None:
-        """Report the end; it is tried again while the service is away, since the work is done."""
+    def _outcome(self, task: Task) -> dict[str, str] | None:
+        """How a task ends; None for one that was stopped by the service, which has ended it itself."""
+        if self._stopping.is_set():
+            task.stop.set(STOPPED)
+        LOG.info("%s begins", task.attempt_id, extra=task.about)
+        try:
+            outcome = task.run(self.catalogue)
+        except WorkStopped:
+            if not self._stopping.is_set():
+                reason = task.masking.text(task.stop.reason)
+                LOG.info("%s was stopped: %s", task.attempt_id, reason, extra=task.about)
+                self._log_sender.send_last(task)
+                return None
+            outcome = failure("TaskRunnerStopped", task.masking.text(task.stop.reason))
+        except Exception as error:  # such as a full disk under the logs
+            trace = task.masking.text("".join(traceback.format_exception(error)))
+            LOG.error("%s failed outside its work\n%s", task.attempt_id, trace, extra=task.about)
+            outcome = failure(type(error).__name__, task.masking.text(str(error)))
+        self._log_sender.send_last(task)
+        if task.fields:
+            self._progress(task)
+        told = f"{outcome['taskStatus']} {outcome.get('errorMessage', '')}".strip()
+        LOG.info("%s ends: %s", task.attempt_id, told, extra=task.about)
+        return outcome
+
+    def _is_over(self, task: Task) -> None:
+        """The end of a task is told, or need not be."""
+        self._log_sender.send(task)  # what the service could not take while it was away
+        self.held.remove(task)
+        if task.upload is not None:
+            task.upload.end()
+
+    def _set_status(self, attempt_id: str, told: Mapping[str, str]) -> None:
+        """Report an end; it is tried again while the service is away, since the work is done."""
         pause = FIRST_PAUSE
         while True:
             try:
-                parameters: dict[str, Any] = {"taskId": task_id, **outcome}
-                self.client.call("SetTaskStatus", _timeout=self.pace.answer, **parameters)
-                self._answered = time.monotonic()
+                self.client.call("SetTaskStatus", _timeout=self.pace.answer, **told)
+                self._has_answered()
                 return
             except ServiceError as error:
                 if error.status < 500 or self._stopping.is_set():
@@ -257,7 +286,7 @@ class Runner:
             answer = self.client.call(
                 "ReportTaskProgress", _timeout=self.pace.answer, taskId=task.task_id, fields=fields
             )
-            self._answered = time.monotonic()
+            self._has_answered()
         except ServiceError as error:
             if error.status >= 500:
                 LOG.warning("%s; %s goes on", task.masking.text(str(error)), task.attempt_id)

@@ -25,6 +25,7 @@ MIGRATION, LEADER = 7367, 7368  # advisory locks
 HEAR_SECONDS, AGAIN_SECONDS = 1.0, 1.0
 OFFSET_SECONDS = 5.0
 MOST_ROWS = 50  # of one statement
+MOST_WAITING = 50  # statements, before the server begins with them
 CLOCK = "SELECT extract(epoch FROM clock_timestamp()) AS at"
 FOUND_DEAD = ("tcp_keepalives_idle = 4", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
 WRITING: Statement = ("BEGIN", {})
@@ -34,7 +35,10 @@ _QUOTED = re.compile(r"""(["']).*\1""")  # a host that errors quote is a part of
 
 
 class _PostgresqlTransaction:
-    """Statements are sent when one of them is asked for its answer, those before it in the same message."""
+    """Statements are sent when one of them is asked for its answer, those before it in the same message.
+
+    Where they are many, the server works on the first of them while the next are made.
+    """
 
     def __init__(self, first: First, *waiting: Statement) -> None:
         self.used: Connection | None = None  # the one that it has begun on
@@ -46,7 +50,7 @@ class _PostgresqlTransaction:
     @property
     def connection(self) -> Any:
         """psycopg's connection, with everything sent that waits."""
-        if self._waiting:
+        if self._waiting or (self.used is not None and self.used.is_under_way):
             self.send()
         assert self.used is not None
         return self.used.psycopg
@@ -59,7 +63,7 @@ class _PostgresqlTransaction:
             self.used, results = self._first(lambda connection: connection.run(sent))
         else:
             results = self.used.run(sent)
-        return results[len(sent) - len(asked) :]
+        return results[len(results) - len(asked) :]
 
     def execute(self, query: str, **parameters: Any) -> int:
         if query.startswith("delete_"):
@@ -68,6 +72,9 @@ class _PostgresqlTransaction:
 
     def execute_later(self, query: str, **parameters: Any) -> None:
         self._waiting.append((self.queries[query], parameters))
+        if len(self._waiting) >= MOST_WAITING and self.used is not None:
+            self.used.start(self._waiting)
+            self._waiting.clear()
 
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self._waiting += [(self.queries[query], row) for row in rows]

@@ -51,6 +51,7 @@ class Connection:
         self._pgconn = self.psycopg.pgconn
         self._prepared: dict[str, bytes] = {}
         self._count = 0
+        self._started: list[tuple[str, bytes | None]] = []  # the SQL of each message, and the name it is prepared under
         self._columns: dict[str, list[tuple[str, Callable[[bytes], Any]]]] = {}
         self._readable = select.poll()
         self._readable.register(self._pgconn.socket, select.POLLIN)
@@ -58,11 +59,23 @@ class Connection:
         self._usable.register(self._pgconn.socket, select.POLLIN | select.POLLOUT)
 
     def run(self, statements: Sequence[Statement]) -> list[Result]:
-        """Run statements one after the other; the first that fails is raised, and those after it are not run."""
+        """Run statements after those of `start`, one after the other, and give what came of them all.
+
+        The first that fails is raised, and those after it are not run.
+        """
+        self.start(statements)
+        pgconn = self._pgconn
+        pgconn.pipeline_sync()
+        self._flush()
+        started, self._started = self._started, []
+        return self._answers(started)
+
+    def start(self, statements: Sequence[Statement]) -> None:
+        """Send statements that the server may begin with, while more are made."""
         pgconn = self._pgconn
         encoded = [[_encoded(values[name]) for name in _numbered(sql)[1]] for sql, values in statements]
-        pgconn.enter_pipeline_mode()
-        sent: list[tuple[str, bytes | None]] = []  # the SQL of each message, and the name it is prepared under
+        if pgconn.pipeline_status == pq.PipelineStatus.OFF:
+            pgconn.enter_pipeline_mode()
         for (sql, values), parameters in zip(statements, encoded, strict=True):
             name = self._prepared.get(sql)
             if name is None:
@@ -70,16 +83,17 @@ class Connection:
                 self._count += 1
                 name = b"penstock_%d" % self._count if len(sql) <= LONGEST_KEPT else b""
                 pgconn.send_prepare(name, numbered, [_type(values[name]) for name in names])
-                sent.append((sql, name))
+                self._started.append((sql, name))
                 if name:
                     self._prepared[sql] = name
             pgconn.send_query_prepared(name, parameters)
-            sent.append((sql, None))
-        pgconn.pipeline_sync()
-        while pgconn.flush():
+            self._started.append((sql, None))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._pgconn.flush():
             self._usable.poll()
-            pgconn.consume_input()
-        return self._answers(sent)
+            self._pgconn.consume_input()
 
     def _answers(self, sent: Sequence[tuple[str, bytes | None]]) -> list[Result]:
         results: list[Result] = []
@@ -130,6 +144,11 @@ class Connection:
             }
             for row in range(answer.ntuples)
         ]
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether statements were started of which nobody has asked what came of them."""
+        return bool(self._started)
 
     @property
     def is_closed(self) -> bool:
