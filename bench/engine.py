@@ -5,8 +5,9 @@
 TASKS (1,000) independent shell activities that run `true` are activated on a `penstock server` and worked by a
 `penstock runner` of 2 and of 8 task threads; measured is the time from the activation to the end of the pipeline, and
 the processor time of server and runner without the commands themselves. procrastinate and Luigi do the same work with
-as many workers; they are measured with the interpreter PYTHON, which has them installed (this one, if not given). A
-PostgreSQL of its own is started in a temporary folder for the store and for procrastinate.
+as many workers, by the shell that activities have; they are measured with the interpreter PYTHON, which has them
+installed (this one, if not given). A PostgreSQL of its own is started in a temporary folder for the store and for
+procrastinate.
 """
 
 from __future__ import annotations
@@ -31,17 +32,19 @@ from pathlib import Path
 from typing import Any
 
 from penstock.cli.credentials import data_pipeline_client, penstock_client, read_credentials
+from penstock.objects.staging import shell
 from penstock.wire.client import Client
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
 TARGET_RATE, TARGET_CPU = 350, 4.0
 PROCRASTINATE = """
 import os, subprocess
+SHELL = os.environ["BENCH_SHELL"]
 import procrastinate
 app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=os.environ["BENCH_URL"]))
 @app.task(queue="bench", name="run_true")
 def run_true(number):
-    subprocess.run(["sh", "-c", "true"], check=True)
+    subprocess.run([SHELL, "-c", "true"], check=True)
 """
 DEFER = """
 import os, sys
@@ -51,12 +54,13 @@ with app.open():
     run_true.batch_defer(*({"number": number} for number in range(int(sys.argv[1]))))
 """
 LUIGI = """
-import luigi, subprocess, sys
+import luigi, os, subprocess, sys
+SHELL = os.environ["BENCH_SHELL"]
 class True_(luigi.Task):
     number = luigi.IntParameter()
     done = False
     def run(self):
-        subprocess.run(["sh", "-c", "true"], check=True)
+        subprocess.run([SHELL, "-c", "true"], check=True)
         self.done = True
     def complete(self):
         return self.done
@@ -299,7 +303,7 @@ def procrastinate(python: str, url: str, folder: Path, tasks: int, threads: int)
     if subprocess.run([python, "-c", "import procrastinate"], stderr=subprocess.DEVNULL).returncode:
         return None
     (folder / "bench_app.py").write_text(PROCRASTINATE, encoding="utf-8")
-    environment = os.environ | {"BENCH_URL": url, "PYTHONPATH": str(folder)}
+    environment = os.environ | {"BENCH_SHELL": shell(), "BENCH_URL": url, "PYTHONPATH": str(folder)}
     tool = str(Path(python).with_name("procrastinate"))
     with psycopg.connect(url, autocommit=True) as connection:
         exists = connection.execute("SELECT to_regclass('procrastinate_jobs')").fetchone()
@@ -349,6 +353,7 @@ def luigi(python: str, folder: Path, tasks: int, threads: int) -> Figures | None
     subprocess.run(
         [python, "bench_luigi.py", str(tasks), str(threads)],
         cwd=folder,
+        env=os.environ | {"BENCH_SHELL": shell()},
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -375,6 +380,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, postgresql(Path(name)) as url:
         folder = Path(name)
         for threads in options.threads:
+            rates: dict[str, float] = {}
             for store in ("sqlite", "postgresql"):
                 if options.store not in (store, "both"):
                     continue
@@ -382,12 +388,14 @@ def main() -> None:
                 place.mkdir()
                 place_url = database(url, f"penstock_{threads}") if store == "postgresql" else None
                 with penstock_server(place, place_url) as service:
-                    line(f"Penstock, {store}, {threads} threads", throughput(service, place, options.tasks, threads))
+                    figures = throughput(service, place, options.tasks, threads)
+                    line(f"Penstock, {store}, {threads} threads", figures)
+                    rates[store] = figures.rate
             if options.peers != "none":
-                line(
-                    f"procrastinate, {threads} workers",
-                    procrastinate(options.peers, url, folder, options.tasks, threads),
-                )
+                peer = procrastinate(options.peers, url, folder, options.tasks, threads)
+                line(f"procrastinate, {threads} workers", peer)
+                if peer is not None:
+                    print("  ".join(f"{store} {rate / peer.rate:.2f} of it (1)" for store, rate in rates.items()))
         place = folder / "chain"
         place.mkdir()
         with penstock_server(place, None) as service:

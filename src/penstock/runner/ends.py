@@ -16,7 +16,8 @@ from penstock.wire.errors import ServiceError
 LOG = logging.getLogger(__name__)
 NOT_KNOWN = ("UnknownOperationException", "AccessDeniedException", "InvalidSignatureException")  # what AWS may say
 MOST = 25  # ends of one request, and next tasks that it asks for; the service takes no more
-AHEAD_SECONDS = 0.025  # of work that waits for the threads: more than a request takes
+AHEAD_SECONDS = 0.05  # of work that waits for the threads; half of it is more than a request takes
+GATHERED_SECONDS = 0.025  # that ends wait for others at most, while there are tasks enough
 LONGEST_AHEAD = 0.25  # seconds that a task waits for a thread before another task runner may have it
 LATEST = 0.2  # how much of the average the last task is
 
@@ -40,8 +41,8 @@ class Ends:
     """Tells the ends of a worker group's tasks by EndTasks of our own service, and has the next ones with the answer.
 
     A thread of its own sends them: while a request is away, what ends meanwhile goes with the next one. Where tasks are
-    short it asks for some more than there are threads, so that none waits for a request; they are given back if the
-    threads are held up. `tell_alone` tells an end by SetTaskStatus, for as long as it takes: for those that the service
+    short it asks for some more than there are threads, so that none waits for a request, and sends the next one when
+    half of them have begun; they are given back if the threads are held up. `tell_alone` tells an end by SetTaskStatus, for as long as it takes: for those that the service
     did not take, and once it does not know EndTasks, which `is_known` tells. `answered` is called at each answer.
     """
 
@@ -66,6 +67,7 @@ class Ends:
         self._answered = answered
         self._changed = threading.Condition()
         self._waiting: deque[End] = deque()  # to be sent
+        self._since = 0.0  # when the first of them came
         self._idle: deque[End] = deque()  # whose threads have no other task
         self._ahead: deque[tuple[float, Mapping[str, Any]]] = deque()  # the next tasks, and when they came
         self._average: float | None = None  # seconds of a task
@@ -82,6 +84,8 @@ class Ends:
         with self._changed:
             average = self._average
             self._average = end.seconds if average is None else average + LATEST * (end.seconds - average)
+            if not self._waiting:
+                self._since = time.monotonic()
             self._waiting.append(end)
             if self._ahead and not self._is_stopping:
                 _, end.following = self._ahead.popleft()
@@ -114,27 +118,35 @@ class Ends:
     def _send_all(self) -> None:
         while True:
             with self._changed:
-                while not (self._waiting or self._is_closed or self._is_held_up()):
-                    self._changed.wait(LONGEST_AHEAD if self._ahead else None)
+                while (seconds := self._to_wait()) != 0:
+                    self._changed.wait(seconds)
                 sent = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-                unused = self._ahead if self._is_held_up() else deque()
-                if unused:
-                    self._ahead = deque()
-                more = 0 if unused else self._more()
+                unused: Sequence[tuple[float, Mapping[str, Any]]] = ()
+                if self._ahead and (self._is_stopping or self._held_up_in() == 0):
+                    unused, self._ahead = self._ahead, deque()
+                more = 0 if unused else max(0, self._most_ahead() - len(self._ahead))
                 wanted = 0 if self._is_stopping else min(MOST, len(self._idle) + more)
             if not sent and not unused:
                 return
             self._ask(sent, [task["taskId"] for _, task in unused], wanted)
 
-    def _is_held_up(self) -> bool:
-        """Whether there are tasks for which no thread has come for too long."""
-        return bool(self._ahead) and (self._is_stopping or time.monotonic() - self._ahead[0][0] > LONGEST_AHEAD)
-
-    def _more(self) -> int:
-        """How many tasks are to be there besides those of the threads that wait for one."""
-        if self._average is None:
+    def _to_wait(self) -> float | None:
+        """Seconds until something is to be sent; None where that is not known."""
+        if self._is_stopping and (self._ahead or self._waiting or self._is_closed):
             return 0
-        return max(0, int(self._threads * AHEAD_SECONDS / max(self._average, 0.001)) - len(self._ahead))
+        times = [self._held_up_in()] if self._ahead else []
+        if self._waiting:
+            is_enough = not self._idle and 2 * len(self._ahead) > self._most_ahead()
+            times.append(max(0.0, self._since + GATHERED_SECONDS - time.monotonic()) if is_enough else 0)
+        return min(times, default=None)
+
+    def _held_up_in(self) -> float:
+        """Seconds until the tasks that are ahead have waited for a thread for too long."""
+        return max(0.0, self._ahead[0][0] + LONGEST_AHEAD - time.monotonic())
+
+    def _most_ahead(self) -> int:
+        """How many tasks are to be there besides those of the threads that wait for one."""
+        return 0 if self._average is None else int(self._threads * AHEAD_SECONDS / max(self._average, 0.001))
 
     def _ask(self, sent: Sequence[End], unused: Sequence[str], wanted: int) -> None:
         """Send ends and what is given back, and let the threads that wait go on with what comes."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -146,6 +148,7 @@ class PostgresqlStore:
         self._offset_at = float("-inf")
         self._closing = threading.Event()
         self._listening: threading.Thread | None = None
+        self._hearing: psycopg.Connection[Any] | None = None
         self.schema = 0
         try:
             self._migrate(schema)
@@ -235,8 +238,9 @@ class PostgresqlStore:
                         for notification in connection.notifies(timeout=HEAR_SECONDS, stop_after=1):
                             hear(notification.payload)
             except self.unavailable as error:
-                LOG.warning("What other servers announce is not heard for now: %s", error)
-                self._closing.wait(AGAIN_SECONDS)
+                if not self._closing.is_set():
+                    LOG.warning("What other servers announce is not heard for now: %s", error)
+                    self._closing.wait(AGAIN_SECONDS)
 
     def leads(self) -> bool:
         """Hold the lock of the server that runs the clock, or try to get it; it ends with a server's connection."""
@@ -296,6 +300,9 @@ class PostgresqlStore:
         """Close every idle connection, and those that listen and lead."""
         self._closing.set()
         if self._listening is not None:
+            if self._hearing is not None and not self._hearing.closed:
+                with suppress(OSError), socket.socket(fileno=os.dup(self._hearing.fileno())) as hearing:
+                    hearing.shutdown(socket.SHUT_RDWR)  # it hears nothing more, and need not wait for that
             self._listening.join(2 * HEAR_SECONDS)
         if self._leading is not None:
             self._leading.close()
