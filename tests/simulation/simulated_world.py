@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +20,7 @@ from unittest.mock import patch
 from story import SYSTEM, Pipe, Story, Task
 
 from penstock.api import backfill, definitions, pipelines, tasks
+from penstock.api.ends import end_tasks
 from penstock.clock import from_ms, to_ms
 from penstock.definition.api_form import definition_to_api
 from penstock.definition.file_form import parse_definition
@@ -35,6 +37,7 @@ from penstock.store.secrets import Secrets
 from penstock.wire.errors import ServiceError
 
 Step = tuple[Any, ...]
+Key = tuple[Any, ...]
 TABLES = (
     *("outbox", "events", "backfills", "dependencies", "attempts", "instances", "components", "activations"),
     *("definitions", "tags", "access_keys", "pipelines"),
@@ -96,6 +99,12 @@ class BreakingTransaction:
     def __getattr__(self, name: str) -> Any:
         self.breaking.count()
         return getattr(self.tx, name)
+
+
+def broken(*_: object) -> None:
+    """History may stay for longer while the store is away, for no other reason."""
+    error = sys.exc_info()[1]
+    assert isinstance(error, StoreAway), f"retention has failed: {error!r}"
 
 
 def rows_of(tx: Transaction, sql: str) -> list[Row]:
@@ -181,7 +190,7 @@ class World(Story):
     def do(self, step: Step) -> None:
         """Do one step; what the service refuses is refused."""
         word, *about = step
-        with patch.object(retention, "monotonic", self.ticks):
+        with patch.object(retention, "monotonic", self.ticks), patch.object(retention.LOG, "exception", broken):
             try:
                 getattr(self, f"_{word}")(*about)
             except ServiceError:
@@ -243,12 +252,13 @@ class World(Story):
         if answer is None:
             self.asleep.add(group)
         elif answer:
-            made = answer["taskObject"]
-            number = next(n for n, pipe in enumerate(self.pipes) if pipe.id == made["pipelineId"])
-            before = sum(key[:2] == (number, made["attemptId"]) for key in self.held)
-            task = Task(made["taskId"], made["attemptId"], made["objects"])
-            self.held[number, made["attemptId"], before] = task
-            self.hosts[number, made["attemptId"], before] = host
+            self._hold(answer["taskObject"], host)
+
+    def _hold(self, made: Mapping[str, Any], host: str) -> None:
+        number = next(n for n, pipe in enumerate(self.pipes) if pipe.id == made["pipelineId"])
+        before = sum(key[:2] == (number, made["attemptId"]) for key in self.held)
+        self.held[number, made["attemptId"], before] = Task(made["taskId"], made["attemptId"], made["objects"])
+        self.hosts[number, made["attemptId"], before] = host
 
     def group_of(self, number: int, instance_id: str) -> str:
         return f"resource:{self.pipes[number].id}_{instance_id}"
@@ -280,6 +290,24 @@ class World(Story):
             if is_stale:
                 assert everything(self.store) == before, f"a lost lease has changed something: {attempt_id}"
         self._note_wakes()
+
+    def _end_together(self, group: str, host: str, count: int, ends: Sequence[Key], returned: Sequence[Key]) -> None:
+        """A task runner of our own ends tasks, gives others back, and takes so many next ones.
+
+        Of `ends` each has the status besides the task's name.
+        """
+        known = [(self.held[*end[:3]], end[3]) for end in ends if end[:3] in self.held]
+        request = {
+            "ends": [{"taskId": task.task_id, "taskStatus": status} for task, status in known],
+            "returned": [self.held[key].task_id for key in returned if key in self.held],
+            "workerGroup": group,
+            "hostname": host,
+            "taskCount": count,
+        }
+        answer = end_tasks(self.call("system" if group == SYSTEM else "runner"), request)
+        self._note_wakes()
+        for made in answer["taskObjects"]:
+            self._hold(made, host)
 
     def _holds(self, task: Task) -> bool:
         with self.store.snapshot() as tx:

@@ -13,7 +13,7 @@ from typing import Any
 
 from simulated_definitions import GROUPS, Definition, text_of, versions, without
 from simulated_laws import BAD, FINAL, Laws
-from simulated_world import SYSTEM, Step, World
+from simulated_world import SYSTEM, Key, Step, World
 
 from penstock.store.database import Store
 
@@ -40,7 +40,19 @@ class Teller:
         self.chance = chance
         self.good = chance.choice([0.5, 0.8, 0.95])  # how much of the work goes well
         self.acknowledged = chance.choice([0.5, 0.9, 1.0])
-        names = ("people", "states", "backfills", "restarts", "breaks", "silence", "late", "edits", "delete", "jumps")
+        names = (
+            "people",
+            "states",
+            "backfills",
+            "restarts",
+            "breaks",
+            "silence",
+            "late",
+            "edits",
+            "delete",
+            "jumps",
+            "together",
+        )
         self.likes = {name: chance.random() < 0.5 for name in names}
         self.options: dict[str, Any] = {}
         if chance.random() < 0.3:
@@ -117,9 +129,29 @@ class Teller:
         row = laws.state.by_id.get((world.pipes[key[0]].id, world.held[key].instance_id))
         if row is not None and row["status"] in ("CREATING", "RUNNING") and row["family"] == "Resource":
             return ("end", *key, "FAILED") if chance.random() > self.good else None
+        if self.likes["together"] and chance.random() < 0.6:
+            return self._end_together(world, laws, key, held)
         if chance.random() < self.good:
             return ("end", *key, "FINISHED")
         return ("end", *key, chance.choice(["FAILED", "FALSE"]) if "@P" in key[1] else "FAILED")
+
+    def _end_together(self, world: World, laws: Laws, first: Key, held: list[Key]) -> Step:
+        """A task runner of our own ends a task, with others of its group that it has, and takes the next ones."""
+        chance = self.chance
+        groups = {row["task_id"]: row["worker_group"] for row in laws.state.attempts}
+        group = groups.get(world.held[first].task_id) or chance.choice(GROUPS)
+        others = [key for key in held if key != first and "@P" not in key[1]]
+        others = [key for key in others if groups.get(world.held[key].task_id) == group]
+        others = [key for key in others if not self._is_resource(world, laws, key)]
+        chance.shuffle(others)
+        ended, returned = others[: chance.randint(0, 4)], others[4 : 4 + chance.choice([0, 0, 1, 3])]
+        ends = tuple((*key, "FINISHED" if chance.random() < self.good else "FAILED") for key in [first, *ended])
+        return ("end_together", group, world.hosts[first], chance.choice([0, 1, 2, 5, 25]), ends, tuple(returned))
+
+    @staticmethod
+    def _is_resource(world: World, laws: Laws, key: Key) -> bool:
+        row = laws.state.by_id.get((world.pipes[key[0]].id, world.held[key].instance_id))
+        return row is not None and row["family"] == "Resource"
 
     @staticmethod
     def _is_running(world: World, laws: Laws, key: tuple[int, str, int]) -> bool:

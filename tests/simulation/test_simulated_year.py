@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from story import Pipe, Story, activity, data_node, ref, schedule, scheduled
 
 from penstock.clock import from_ms, to_ms
@@ -29,6 +30,7 @@ def do_next_task(story: Story, pipe: Pipe) -> str | None:
     return attempt.instance_id
 
 
+@pytest.mark.by_hand
 def test_every_hour_of_a_schedule_ends_as_it_should(sqlite_store: Store, tmp_path: Path) -> None:
     story = Story(sqlite_store, tmp_path)
     objects = (activity("A", output=ref("D")), data_node("D"), activity("B", input=ref("D")))

@@ -123,9 +123,9 @@ def test_a_range_of_ten_years_is_a_row_and_the_schedule_goes_before_it(new_story
         scheduled(activity("A", maxActiveInstances="1"), activity("B", schedule=ref("Now")), quarters, now),
         start="2023-12-31T23:30:00",
     )
-    began = time.perf_counter()
+    began = time.thread_time()
     answer = ask(pipe, "2014-01-01", "2024-01-01", "A")["A"]
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
     assert answer["intervals"] == (10 * 365 + 2) * 96
     assert answer["toRun"] == answer["intervals"] - 2
     assert pipe.state == "SCHEDULED"

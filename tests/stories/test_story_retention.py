@@ -23,6 +23,8 @@ from story import (
     scheduled,
 )
 
+from penstock.api import pipelines
+from penstock.clock import to_ms
 from penstock.data.file_names import log_folder
 from penstock.definition.period import parse_date_time
 from penstock.engine import retention
@@ -354,3 +356,23 @@ def test_a_pass_is_a_row_of_short_transactions(begin: Begin, monkeypatch: pytest
     story.work()
     story.later(hours=2)
     assert days_of(pipe, "A") == ["27", "28", "29", "30"]
+
+
+def test_a_pipeline_that_is_deleted_in_the_middle_of_a_pass_holds_up_no_other(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    story = begin(instances_per_component=1)
+    pipes = [story.pipeline(scheduled(activity("A"))) for _ in range(2)]
+    run_days(story, 3)
+    monkeypatch.setattr(retention, "BATCH_SECONDS", 0.0)
+    keeper = story.engine.retention
+    keeper._due, now = 0, to_ms(story.clock.moment)
+    due: int | None = now
+    while due is not None and due < now + retention.EVERY:
+        due = keeper.go_on(due)
+        gone = [pipe for pipe in pipes if pipe.statuses() and days_of(pipe, "A") == ["03"]]
+        if gone and len(pipes) == 2:
+            pipelines.delete_pipeline(story.call(), {"pipelineId": gone[0].id})
+            pipes.remove(gone[0])
+    assert days_of(pipes[0], "A") == ["03"]
+    assert "could not be deleted" not in caplog.text

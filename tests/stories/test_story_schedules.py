@@ -148,11 +148,11 @@ def test_instances_that_wait_count_as_active(new_story: NewStory) -> None:
 def test_a_backfill_of_ten_years_costs_nothing_up_front(new_story: NewStory) -> None:
     story = new_story("2024-01-01T12:00:00")
     long_ago = schedule("Daily", "15 minutes", startDateTime="2014-01-01T00:00:00")
-    began = time.perf_counter()
+    began = time.thread_time()
     pipe = story.pipeline(
         scheduled(*[activity(f"A{number}") for number in range(10)], long_ago), start="2014-01-01T00:00:00"
     )
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
     assert len(pipe.statuses()) == 50
     assert {instance_id[-19:-6] for instance_id in pipe.statuses()} == {"2014-01-01T00", "2014-01-01T01"}
 

@@ -201,3 +201,27 @@ def test_every_family_can_be_paused_and_resumed(story: Story, component: str, wa
     go_on()
     go_on()
     assert pipe.status(A) == "FINISHED"
+
+
+def test_what_comes_back_from_a_silent_runner_waits_for_a_producer_that_runs_again(story: Story) -> None:
+    pipe = story.pipeline(on_demand(activity("A"), activity("B", dependsOn=ref("A"))))
+    story.end(story.take())
+    assert story.poll() is not None  # B's task, which nobody acknowledges
+    pipe.set_status("RERUN", A)
+    assert pipe.status(B) == "RUNNING"
+    again = story.take()
+    story.later(minutes=2)
+    assert pipe.status(B) == "WAITING_ON_DEPENDENCIES"
+    story.end(again)
+    assert story.work() == [B]
+
+
+def test_another_try_waits_for_a_producer_that_runs_again(story: Story) -> None:
+    pipe = story.pipeline(on_demand(activity("A"), activity("B", dependsOn=ref("A"), maximumRetries="1")))
+    story.end(story.take())
+    task = story.take()
+    pipe.set_status("RERUN", A)
+    story.end(task, "FAILED")
+    assert pipe.status(B) == "WAITING_ON_DEPENDENCIES"
+    assert story.work(answer=lambda task: "FAILED" if task.instance_id == B else "FINISHED") == [A, B]
+    assert pipe.status(B) == "FAILED"

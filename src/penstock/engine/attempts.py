@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.clock import from_ms, ms_to_field, to_field
-from penstock.engine.dependencies import consumers, unmeet
+from penstock.engine.dependencies import consumers, unmeet, unmet
 from penstock.engine.materialise import place_of
 from penstock.engine.plan import SYSTEM_GROUP, Component, Plan, resource_group
 from penstock.engine.status import earliest, move
@@ -150,8 +150,16 @@ def hand_back(turn: Turn, attempt: Attempt, *, is_unused: bool = False) -> None:
     instance = turn.instance(attempt.pipeline_id, attempt.instance_id)
     if moved is not None and instance is not None:
         if instance.family != "Resource":  # it is CREATING, not RUNNING, until its own runner calls
-            move(turn.tx, instance, "hand back", turn.now)
+            _wait_again(turn, move(turn.tx, instance, "hand back", turn.now))
         turn.wake(moved.worker_group)
+
+
+def _wait_again(turn: Turn, instance: Instance | None) -> None:
+    """What is about to run, but whose producer is running again by now, waits for the new outcome."""
+    kinds = {dependency.kind for dependency in unmet(turn, instance)} if instance is not None else set()
+    waiting = move(turn.tx, instance, "wait again", turn.now) if instance and kinds & {"data", "precondition"} else None
+    if waiting is not None:
+        cancel_active(turn, waiting)
 
 
 def report(turn: Turn, attempt: Attempt, fields: Mapping[str, str]) -> bool:
@@ -245,6 +253,8 @@ def _end(turn: Turn, attempt: Attempt, verb: str, failure: Failure, *, may_retry
         again = "create" if instance.family == "Resource" else "retry"
         delay = 0 if failure.is_tried_at_once else component.retry_delay
         queue(turn, counted, component, verb=again, after=attempt, delay=delay)
+        if instance.family != "Resource":
+            _wait_again(turn, turn.instance(instance.pipeline_id, instance.instance_id))
         return
     if instance.family == "Resource" and instance.status == "SHUTTING_DOWN":
         errors, ending = {}, "finish"  # it has done its work, however its end went

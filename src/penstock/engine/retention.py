@@ -172,6 +172,8 @@ class Retention:
         with self.engine.reading() as turn:
             used = {row["activation"] for row in turn.tx.all("activations_with_instances", pipeline_id=pipeline_id)}
             rows = turn.tx.all("activation_numbers", pipeline_id=pipeline_id)
+            if not rows:
+                return  # the pipeline was deleted meanwhile
             plan = turn.plans.find(turn.tx, pipeline_id, rows[-1]["number"])
             states = {row["component"]: row for row in turn.tx.all("components_of", pipeline_id=pipeline_id)}
         made = rows[-1]["number"]
