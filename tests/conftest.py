@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent / "conformance"))
 sys.path.insert(1, str(Path(__file__).parent / "definition"))
@@ -23,6 +24,20 @@ from penstock.data.databases import connect, parse_connection_string
 from penstock.storage_settings import S3Setting
 
 _numbers = itertools.count(1)
+
+# How many examples a test of a law looks at that does not say it itself: `make test-long` looks at more.
+settings.register_profile("quick", max_examples=25)
+settings.register_profile("long", max_examples=200)
+settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what takes long to whoever asks for it with `-m`, or names a folder or a file."""
+    if config.getoption("markexpr") or config.args != config.getini("testpaths"):
+        return
+    long = [item for item in items if item.get_closest_marker("by_hand")]
+    items[:] = [item for item in items if not item.get_closest_marker("by_hand")]
+    config.hook.pytest_deselected(items=long)
 
 
 @pytest.fixture(scope="session")

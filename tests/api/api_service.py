@@ -144,7 +144,7 @@ class Api:
         until(lambda: len(self.service.application.waiters._waiting.get(group, ())) == count)
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Returns when the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from api_service import ON_DEMAND, Api, api_object, running, shell
 
+pytestmark = pytest.mark.by_hand
+
 NAMES = ("one", "two")
-ROUNDS = {"sqlite": 30, "postgresql": 15}
+ROUNDS = {"sqlite": 15, "postgresql": 15}
 PARAMETERS = [{"id": name, "attributes": []} for name in ("myFirst", "mySecond")]
 
 

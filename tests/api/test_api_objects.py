@@ -255,7 +255,7 @@ def test_every_operator_works_on_every_kind_of_field(
     assert days == found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def queried(api: Api) -> str:
     """The pipeline of `week`, which queries do not change."""
     return week(api, "queried", scriptArgument=["first", "second"])

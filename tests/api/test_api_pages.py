@@ -81,6 +81,7 @@ def test_five_thousand_instances_are_found_in_pages_of_a_hundred(many: Api, hour
     assert (len(first["ids"]), first["hasMoreResults"], first["marker"]) == (100, True, first["ids"][-1])
 
 
+@pytest.mark.by_hand
 def test_aws_queries_five_thousand_instances(many: Api, hourly: str, instances: list[str]):
     which = ("--pipeline-id", hourly, "--sphere", "INSTANCE")
     assert Aws(many).json("query-objects", *which)["ids"] == instances
@@ -97,6 +98,7 @@ def test_aws_lists_more_than_a_thousand_runs(many: Api, hourly: str):
     assert {run["@componentParent"] for run in runs} == {"A"}
 
 
+@pytest.mark.by_hand
 def test_five_thousand_objects_are_described_in_memory_that_does_not_grow(many: Api, hourly: str, instances: list[str]):
     """Client and server are in this process: the peak of a late page is that of an early one."""
     peaks: list[int] = []

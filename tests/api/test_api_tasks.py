@@ -80,7 +80,8 @@ def test_a_task_runner_is_that_short():
     assert len(Path(boto3_task_runner.__file__).read_text().splitlines()) <= 40
 
 
-def test_a_precondition_that_does_not_hold_is_asked_again_later(api: Api, group: str):
+def test_a_precondition_that_does_not_hold_is_asked_again_later(quick_api: Api, group: str):
+    api = quick_api
     pipeline_id = api.activated(
         ON_DEMAND,
         {"id": "Holds", "type": "ShellCommandPrecondition", "command": "false"},
@@ -100,15 +101,15 @@ def test_only_a_precondition_can_be_false(api: Api, group: str):
     assert api.status(pipeline_id, "A") == "RUNNING"
 
 
-def test_a_task_is_handed_out_once(api: Api, group: str):
-    api.activated(ON_DEMAND, shell("A", group))
-    api.poll(group)
-    assert "taskObject" not in api.boto.poll_for_task(workerGroup=group)
+def test_a_task_is_handed_out_once(quick_api: Api, group: str):
+    quick_api.activated(ON_DEMAND, shell("A", group))
+    quick_api.poll(group)
+    assert "taskObject" not in quick_api.boto.poll_for_task(workerGroup=group)
 
 
-def test_worker_groups_match_exactly(api: Api, group: str):
-    api.activated(ON_DEMAND, shell("A", group))
-    assert "taskObject" not in api.boto.poll_for_task(workerGroup=group.upper())
+def test_worker_groups_match_exactly(quick_api: Api, group: str):
+    quick_api.activated(ON_DEMAND, shell("A", group))
+    assert "taskObject" not in quick_api.boto.poll_for_task(workerGroup=group.upper())
 
 
 def test_a_task_that_has_ended_stays_as_it_is(api: Api, group: str):

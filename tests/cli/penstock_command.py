@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,9 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from penstock.__main__ import main
 
 PENSTOCK = Path(sys.executable).with_name("penstock")
 LONGEST = 60.0
@@ -100,6 +105,23 @@ class Shell:
         options = self._options(environment or {}, folder)
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=LONGEST, **options)
         return Ended(done.returncode, done.stdout, done.stderr)
+
+    def run_here(self, *arguments: object, environment: Mapping[str, str] | None = None) -> Ended:
+        """Run a command in this process, which takes a tenth of the time; it must need no folder and no signals."""
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        status: object = 0
+        with (
+            patch.dict(os.environ, self.environment | (environment or {}), clear=True),
+            patch.object(sys, "argv", ["penstock", *map(str, arguments)]),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            try:
+                main()
+            except SystemExit as end:
+                status = end.code or 0
+        assert isinstance(status, int)
+        return Ended(status, *(stream.buffer.getvalue().decode() for stream in (out, err)))  # type: ignore[attr-defined]
 
     def start(self, *arguments: object, environment: Mapping[str, str] | None = None) -> Running:
         """Start a command; it is ended with the test."""

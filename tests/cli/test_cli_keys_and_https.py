@@ -32,7 +32,7 @@ def test_https_and_roles_from_a_first_start_to_a_refusal(shell: Shell, start_ser
     assert server.environment["AWS_CA_BUNDLE"] == str(pair.cert)
 
     untrusting = {name: value for name, value in server.environment.items() if name != "AWS_CA_BUNDLE"}
-    refused = shell.run("pipelines", environment=untrusting)
+    refused = shell.run_here("pipelines", environment=untrusting)
     assert refused.status == 1
     assert "its certificate is not trusted (self-signed certificate)" in refused.err
     assert "AWS_CA_BUNDLE" in refused.err
@@ -42,7 +42,7 @@ def test_https_and_roles_from_a_first_start_to_a_refusal(shell: Shell, start_ser
     done = subprocess.run(create, env=shell.environment | untrusting, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
-    created = shell.run("keys", "create", "--role", "viewer", environment=server.environment)
+    created = shell.run_here("keys", "create", "--role", "viewer", environment=server.environment)
     path = shell.folder / "viewer"
     path.write_text(created.out)
     viewer = {**server.environment, "AWS_SHARED_CREDENTIALS_FILE": str(path)}
@@ -50,10 +50,10 @@ def test_https_and_roles_from_a_first_start_to_a_refusal(shell: Shell, start_ser
     done = subprocess.run(command, env=shell.environment | viewer, capture_output=True, text=True, timeout=60)
     assert (done.returncode, json.loads(done.stdout or "{}").get("pipelineIdList", [{}])[0].get("name")) == (0, "p")
 
-    made = shell.run("keys", "create", "--role", "viewer", "--json", environment=server.environment)
+    made = shell.run_here("keys", "create", "--role", "viewer", "--json", environment=server.environment)
     assert json.loads(made.out).keys() == {"accessKeyId", "secretAccessKey"}
 
-    refused = shell.run("activate", "p", environment=viewer)
+    refused = shell.run_here("activate", "p", environment=viewer)
     assert refused.status == 1
     assert "has the role viewer, which may not ActivatePipeline; operator and admin may." in refused.err
     assert "`penstock keys create --role operator`" in refused.err

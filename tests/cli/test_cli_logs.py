@@ -280,7 +280,7 @@ def test_arguments_of_logs_that_do_not_fit_are_told(shell: Shell, start_server: 
     pipeline_id = server.client().create_pipeline(name="sales", uniqueId="1")["pipelineId"]
 
     def refused(*arguments: object) -> str:
-        done = shell.run("logs", *arguments, environment=server.environment)
+        done = shell.run_here("logs", *arguments, environment=server.environment)
         assert (done.status, done.out) == (1, "")
         return done.err
 

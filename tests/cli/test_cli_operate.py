@@ -23,11 +23,12 @@ LONGEST = 40.0
 
 
 class Operator:
-    """Someone with a server, its commands and boto3."""
+    """Someone with a server, its commands and boto3; the commands are processes, or run in the test's."""
 
-    def __init__(self, shell: Shell, server: Server) -> None:
+    def __init__(self, shell: Shell, server: Server, command: Callable[..., Ended]) -> None:
         self.shell = shell
         self.server = server
+        self.command = command
         self.client = server.client()
 
     def put(self, *objects: dict[str, Any], name: str = "sales", unique: str = "1", **definition: Any) -> str:
@@ -42,7 +43,7 @@ class Operator:
     def run(self, *arguments: object, **options: Any) -> Ended:
         """Run a command with the server's data directory."""
         environment = self.server.environment | options.pop("environment", {})
-        return self.shell.run(*arguments, "--data-dir", self.shell.data, environment=environment, **options)
+        return self.command(*arguments, "--data-dir", self.shell.data, environment=environment, **options)
 
     def ask(self, *arguments: object) -> Any:
         """What a command prints with `--json`."""
@@ -57,17 +58,20 @@ class Operator:
         assert "Traceback" not in done.err
         return done.err
 
+    def _here(self, *arguments: object) -> Ended:
+        return self.shell.run_here(*arguments, "--json", environment=self.server.environment)
+
     def wait_for(self, name: str, state: str) -> None:
         """Wait until a pipeline is in a state."""
         deadline = time.monotonic() + LONGEST
-        while (found := self.ask("status", name)["state"]) != state:
+        while (found := self._here("status", name).json()["state"]) != state:
             assert time.monotonic() < deadline, found
 
 
 @pytest.fixture
 def operator(shell: Shell, start_server: Start) -> Operator:
-    """Someone with a server."""
-    return Operator(shell, start_server())
+    """Someone with a server, whose commands run here."""
+    return Operator(shell, start_server(), shell.run_here)
 
 
 def shell_activity(identity: str, command: str, **fields: Any) -> dict[str, Any]:
@@ -91,7 +95,8 @@ def ids(operator: Operator, name: str = "sales", *options: str) -> dict[str, str
     return {i["@componentParent"]: i["id"] for i in operator.ask("runs", name, *options)["instances"]}
 
 
-def test_a_failure_is_found_understood_and_repaired_by_a_rerun(operator: Operator) -> None:
+def test_a_failure_is_found_understood_and_repaired_by_a_rerun(shell: Shell, start_server: Start) -> None:
+    operator = Operator(shell, start_server(), shell.run)
     put_failing(operator)
     activated = operator.run("activate", "sales")
     assert activated.status == 0
@@ -313,7 +318,7 @@ def test_wrong_arguments_are_told_before_a_server_is_asked(
     shell: Shell, arguments: tuple[str, ...], expected: str
 ) -> None:
     (shell.folder / "broken.json").write_text("{")
-    done = shell.run(*arguments)
+    done = shell.run_here(*(str(shell.folder / a) if a.endswith(".json") else a for a in arguments))
     assert done.status == 2
     assert expected in done.err
     assert "Traceback" not in done.err
@@ -321,13 +326,13 @@ def test_wrong_arguments_are_told_before_a_server_is_asked(
 
 def test_without_a_server_or_a_key_the_commands_say_so(shell: Shell) -> None:
     own = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "s"}
-    away = shell.run("pipelines", "--endpoint", "http://127.0.0.1:1", environment=own)
+    away = shell.run_here("pipelines", "--endpoint", "http://127.0.0.1:1", environment=own)
     assert away.status == 1
     assert "No answer from http://127.0.0.1:1" in away.err
-    wrong = shell.run("status", "p", "--endpoint", "nonsense", environment=own)
+    wrong = shell.run_here("status", "p", "--endpoint", "nonsense", environment=own)
     assert wrong.status == 1
     assert "'nonsense' is not a URL" in wrong.err
-    keyless = shell.run("next", "p")
+    keyless = shell.run_here("next", "p")
     assert keyless.status == 1
     assert "There is no access key" in keyless.err
 

@@ -193,6 +193,7 @@ def test_the_path_that_a_precondition_misses_is_named(shell: Shell) -> None:
     assert line.endswith("s3://bucket/late.csv")
 
 
+@pytest.mark.by_hand
 def test_a_slow_precondition_that_never_holds_does_not_make_the_wait_longer(shell: Shell) -> None:
     asks = {"id": "Asks", "type": "ShellCommandPrecondition", "command": "sleep 0.3; exit 1"}
     work = shell_activity("true", precondition={"ref": "Asks"})

@@ -216,7 +216,7 @@ def test_the_store_can_be_a_postgresql(shell: Shell, start_server: Start, postgr
     assert server.stop().status == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.by_hand), signal.SIGKILL])
 def test_a_pipeline_ends_although_its_server_was_restarted_while_a_resource_ran(
     shell: Shell, start_server: Start, number: signal.Signals
 ) -> None:
@@ -301,17 +301,17 @@ def test_a_runners_key_works_for_its_group_only(shell: Shell, start_server: Star
 def test_without_a_server_the_commands_say_where_they_looked(shell: Shell) -> None:
     own = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "s"}
     endpoint = f"http://127.0.0.1:{free_port()}"
-    listed = shell.run("keys", "list", "--endpoint", endpoint, environment=own)
+    listed = shell.run_here("keys", "list", "--endpoint", endpoint, environment=own)
     assert listed.status == 1
     assert f"No answer from {endpoint}" in listed.err
-    wrong = shell.run("keys", "list", "--endpoint", "nonsense", environment=own)
+    wrong = shell.run_here("keys", "list", "--endpoint", "nonsense", environment=own)
     assert wrong.status == 1
     assert "'nonsense' is not a URL" in wrong.err
-    keyless = shell.run("keys", "list", "--endpoint", endpoint)
+    keyless = shell.run_here("keys", "list", "--endpoint", endpoint)
     assert keyless.status == 1
     assert "There is no access key" in keyless.err
     assert ".penstock/credentials" in keyless.err
-    runner = shell.run("runner", "--worker-group", "g", "--endpoint", "nonsense", environment=own)
+    runner = shell.run_here("runner", "--worker-group", "g", "--endpoint", "nonsense", environment=own)
     assert runner.status == 1
     assert "'nonsense' is not a URL" in runner.err
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from penstock_command import Server, Shell
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -18,6 +19,7 @@ def write(shell: Shell, command: str, name: str) -> Path:
     return shell.write({"objects": objects}, name)
 
 
+@pytest.mark.by_hand
 def test_runs_that_start_together_in_a_new_data_directory_all_finish(shell: Shell) -> None:
     path = EXAMPLES / "hello/pipeline.json"
     running = [shell.start("run", path, "--data-dir", shell.data, "--json") for _ in range(3)]

@@ -66,6 +66,7 @@ def test_all_instances_finish_and_the_sums_are_those_of_the_source(first: Any) -
     assert "Backfill:" in run.err
 
 
+@pytest.mark.by_hand
 def test_a_second_run_is_a_new_pipeline_with_equal_reports_and_rows(flights: Shell, first: Any) -> None:
     before, made, counted = first
     run = flights.run("run", DEFINITION, "--data-dir", "sqlite", "--json")
@@ -75,6 +76,7 @@ def test_a_second_run_is_a_new_pipeline_with_equal_reports_and_rows(flights: She
     assert rows(flights.folder / "sqlite") == counted
 
 
+@pytest.mark.by_hand
 def test_on_postgresql_by_four_lines_of_settings_the_reports_are_the_same(
     flights: Shell, first: Any, postgresql_url: str
 ) -> None:
@@ -87,6 +89,7 @@ def test_on_postgresql_by_four_lines_of_settings_the_reports_are_the_same(
     assert not list((flights.folder / "pg").rglob("flights.db*"))
 
 
+@pytest.mark.by_hand
 def test_two_runs_at_once_in_one_data_directory_both_finish(shell: Shell, first: Any) -> None:
     running = [shell.start("run", DEFINITION, "--data-dir", shell.data, "--json") for _ in range(2)]
     done = [run.end() for run in running]

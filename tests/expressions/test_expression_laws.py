@@ -150,9 +150,9 @@ def test_no_expression_crashes(body: str) -> None:
     ids=lambda text: repr(text[:12]),
 )
 def test_no_long_text_hangs_or_overflows(text: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     survives(text)
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
 
 
 @pytest.mark.parametrize(("before", "after"), [("(", ")"), ("-", ""), ("midnight(", ")"), ("1+(", ")")])

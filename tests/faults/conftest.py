@@ -8,15 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_site import SECONDS, Site
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave what takes long to whoever asks for it."""
-    long = [item for item in items if item.get_closest_marker("by_hand") and not SECONDS]
-    if long:
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
+from fault_site import Site
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from penstock.wire.errors import ServiceError
 SECONDS = float(os.environ.get("PENSTOCK_FAULTS_SECONDS", "0"))
 GROUP = "there"
 MASTER_KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
-by_hand = pytest.mark.by_hand  # chosen with PENSTOCK_FAULTS_SECONDS only: it takes longer
+by_hand = pytest.mark.by_hand
 LEASE, ACKNOWLEDGE, REPORT = 3.0, 2.0, 0.3
 SETTINGS = f"""[engine]
 retry_delay = 0

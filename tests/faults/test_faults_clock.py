@@ -41,7 +41,8 @@ def with_clock(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{folder}{os.pathsep}{given}" if given else str(folder)}
 
 
-@pytest.mark.parametrize("hours", [1, pytest.param(-1, marks=by_hand)])
+@by_hand
+@pytest.mark.parametrize("hours", [1, -1])
 def test_a_jump_of_the_clock_ends_no_lease_and_no_timeout(
     new_site: Callable[..., Site], tmp_path: Path, hours: int
 ) -> None:
@@ -111,6 +112,7 @@ def check_intervals(site: Site, pipeline_id: str) -> int:
     return len(found)
 
 
+@by_hand
 def test_on_postgresql_the_time_is_the_databases_however_a_servers_clock_jumps(
     new_site: Callable[..., Site], postgresql_url: str, tmp_path: Path
 ) -> None:

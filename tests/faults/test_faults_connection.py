@@ -69,6 +69,7 @@ def test_a_connection_that_is_cut_costs_nothing_while_leases_last(new_site: Call
             site.end()
 
 
+@by_hand
 def test_a_lost_answer_makes_nothing_run_twice(site: Site) -> None:
     runs = Runs(site.folder / "runs")
     site.server()

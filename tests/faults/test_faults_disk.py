@@ -105,6 +105,7 @@ def test_a_server_started_on_a_full_disk_says_so_and_starts_when_there_is_room(s
         site.end()
 
 
+@by_hand
 def test_a_full_disk_under_a_runner_fails_no_work_that_needs_no_room(site: Site) -> None:
     with small_disk(site.folder / "runner", 2 * MIB) as disk:
         runs = Runs(site.folder / "runs")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from fault_pipeline import DEFAULT, Runs, activity, check_ends, make_pipeline, repeated, seeds
-from fault_site import GROUP, SECONDS, Site, until
+from fault_site import GROUP, SECONDS, Site, by_hand, until
 
 TASKS, ON_MACHINE = 3, 2
 LOST_BY = {"server": ON_MACHINE, "runner": TASKS, "machine": ON_MACHINE, "all": TASKS + ON_MACHINE}
@@ -28,6 +28,7 @@ def kill(site: Site, what: str) -> None:
         site.start(name)
 
 
+@by_hand
 @pytest.mark.timeout(max(120, 3 * SECONDS))
 def test_what_is_killed_at_random_moments_ends_as_it_should(new_site: Callable[..., Site]) -> None:
     for seed in seeds():

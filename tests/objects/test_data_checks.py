@@ -20,7 +20,7 @@ ROWS = """drop table if exists t; create table t (n integer, name text, day date
 insert into t values (1, 'a', '2025-01-01'), (2, null, null)"""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_url(postgresql: str) -> str:
     with psycopg.connect(postgresql, autocommit=True) as connection:
         connection.execute("CREATE DATABASE data_checks")
