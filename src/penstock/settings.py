@@ -137,7 +137,7 @@ class OpenLineageSettings:
 class RedshiftSettings:
     """How real Redshift clusters reach S3 (`[redshift]`): by a role or by keys; the embedded warehouse needs none.
 
-    `staging` is a place in S3, such as `s3://bucket/staging`, for data that comes from elsewhere than S3.
+    `staging` is a place in S3, such as `s3://bucket/staging`, where the rows of other tables lie while they are loaded.
     """
 
     iam_role: str | None = None

@@ -56,7 +56,7 @@ def takes(storage: Storage, key: str) -> bool:
         return is_path(key)
     if isinstance(storage, S3Storage):
         if storage.setting.access_key_id == "AKIATEST":  # moto's web server ends a path there
-            return "\x00" not in key
+            return not {"\x00", "\n"} & set(key)
         return is_path(key) and len(key.rpartition("/")[2].encode()) <= 255
     return True
 

@@ -132,6 +132,27 @@ def test_large_objects_are_read_by_several_ranges(storage: S3Storage, small_piec
         assert stream.read(100_000) == data[10:100_010]
 
 
+def test_seaweedfs_is_asked_once_for_a_whole_object(
+    storage: S3Storage, behind: S3Storage, proxy: FaultyProxy, small_pieces: None
+) -> None:
+    data = os.urandom(3 * MIB)
+    put(storage, data)
+    assert get(behind) == data
+    assert [head.split()[0] for head in proxy.requests] == ["GET"]
+    proxy.requests.clear()
+    proxy.faults = [Fault(b"GET", bytes_before_reset=MIB)]
+    assert get(behind) == data
+    assert [head.split()[0] for head in proxy.requests] == ["GET", "GET"]
+    with behind.open(URI) as stream:
+        assert stream.read(10) == data[:10]
+
+
+def test_what_is_written_to_seaweedfs_is_not_said_to_be_text(behind: S3Storage, proxy: FaultyProxy) -> None:
+    with behind.create(URI) as stream:
+        stream.write(b"text")
+    assert "content-type: application/octet-stream" in proxy.requests[-1].lower()
+
+
 def test_large_objects_are_written_in_parts(storage: S3Storage, small_pieces: None, tmp_path: Path) -> None:
     data = os.urandom(12 * MIB)
     put(storage, data)

@@ -27,14 +27,26 @@ _FIRST_PARTS = 5_000  # of PART bytes: servers that want all parts alike (R2) ta
 class RangeReader(io.RawIOBase):
     """An object's bytes from `start` to before `end`, of which `first` has been fetched already.
 
-    `fetch(start, end)` gives exactly these bytes, as often as it takes, or raises.
+    `fetch(start, end)` gives exactly these bytes, as often as it takes, or raises. So many `workers` call it at once,
+    and with a single one in order. `done` is called when nothing more will be.
     """
 
-    def __init__(self, first: bytes | bytearray, start: int, end: int, fetch: Callable[[int, int], bytearray]) -> None:
+    def __init__(
+        self,
+        first: bytes | bytearray,
+        start: int,
+        end: int,
+        fetch: Callable[[int, int], bytearray],
+        *,
+        workers: int = AHEAD,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
         self._part = memoryview(first)
         self._asked = start + len(first)
         self._end = end
         self._fetch = fetch
+        self._workers = workers
+        self._done = done
         self._pool: ThreadPoolExecutor | None = None
         self._coming: deque[Future[bytearray]] = deque()
 
@@ -57,16 +69,22 @@ class RangeReader(io.RawIOBase):
     def _ask(self) -> None:
         while self._asked < self._end and len(self._coming) < AHEAD:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(AHEAD, "range")
+                self._pool = ThreadPoolExecutor(self._workers, "range")
             end = min(self._asked + RANGE, self._end)
             self._coming.append(self._pool.submit(self._fetch, self._asked, end))
             self._asked = end
 
     def close(self) -> None:
         """Ask for nothing more."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        for future in self._coming:
+            future.cancel()
         self._coming.clear()
+        if self._pool is None:
+            self._done()
+        else:
+            self._pool.submit(self._done)  # after what is being fetched
+            self._pool.shutdown(wait=False)
+            self._pool = None
         self._part = memoryview(b"")
         super().close()
 

@@ -118,6 +118,16 @@ def ends_record(data: bytes, format: Format) -> bool:
     return not (escape and _escaped_at([], data, len(data) - len(separator), escape))
 
 
+def first_end(data: bytes, format: Format) -> int:
+    """Where the first record ends that is not quoted, its separator included; the end of the data if it has none."""
+    separator = format.record_separator.encode()
+    escape = (format.escape_char or "").encode()
+    end = data.find(separator)
+    while end >= 0 and escape and _escaped_at([], data, end, escape):
+        end = data.find(separator, end + 1)
+    return len(data) if end < 0 else end + len(separator)
+
+
 def _escaped_at(kept: list[bytes], chunk: bytes, end: int, escape: bytes) -> bool:
     """Whether the separator at `end` has an odd number of escape characters before it."""
     position = end
@@ -132,25 +142,29 @@ def _escaped_at(kept: list[bytes], chunk: bytes, end: int, escape: bytes) -> boo
 def split_records(text: str, format: Format) -> list[str]:
     """The records of a text without the last separator, escapes still in them."""
     separator, escape = format.record_separator, format.escape_char
-    records = text.split(separator)
     if escape is not None and escape + separator in text:
-        records = rejoin(records, separator, escape)
+        records = split_unescaped(text, separator, escape)
+    else:
+        records = text.split(separator)
     if separator == "\n" and "\r" in text and "\r" not in (format.column_separator, escape):
         records = [_without_return(record, escape) for record in records]
     return records
 
 
-def rejoin(pieces: list[str], separator: str, escape: str) -> list[str]:
-    """Put pieces together where the separator between them was escaped."""
-    whole, open_pieces = [], []
-    for piece in pieces:
-        open_pieces.append(piece)
-        if not piece.endswith(escape) or (len(piece) - len(piece.rstrip(escape))) % 2 == 0:
-            whole.append(separator.join(open_pieces))
-            open_pieces = []
-    if open_pieces:
-        whole.append(separator.join(open_pieces))
-    return whole
+def split_unescaped(text: str, separator: str, escape: str) -> list[str]:
+    """The text split at the separators that are not escaped, in the memory of the result."""
+    pieces = []
+    start = at = 0
+    while (end := text.find(separator, at)) >= 0:
+        before = end
+        while before > start and text[before - 1] == escape:
+            before -= 1
+        at = end + len(separator)
+        if (end - before) % 2 == 0:
+            pieces.append(text[start:end])
+            start = at
+    pieces.append(text[start:])
+    return pieces
 
 
 def _without_return(record: str, escape: str | None) -> str:

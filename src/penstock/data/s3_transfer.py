@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any
 
 from penstock.data.object_streams import MIB
@@ -17,15 +17,22 @@ class S3Read:
     def __init__(self, s3: S3Client, uri: str, where: dict[str, str], attempts: int) -> None:
         self._s3, self._uri, self._where, self._attempts = s3, uri, where, attempts
         self._etag: str | None = None
+        self._until = 0
+        self._kept: tuple[int, Any] | None = None  # an answer that goes on, and where
         self.size = 0
 
-    def begin(self, start: int, end: int) -> bytearray:
-        """Fetch what there is of these bytes, and learn what object it is."""
+    def begin(self, start: int, end: int, until: int | None) -> bytearray:
+        """Fetch what there is of these bytes, and learn what object it is.
+
+        With an `until` beyond the end, or None, which is the object's end, `fetch` goes on with the same answer; it
+        must then be asked for one piece after another.
+        """
         from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
+        wanted = f"bytes={start}-" + ("" if until is None else str(max(start, until - 1)))
         with self._s3.errors(self._uri, "GetObject"):
             try:
-                answer = self._s3.client.get_object(**self._where, Range=f"bytes={start}-{max(start, end - 1)}")
+                answer = self._s3.client.get_object(**self._where, Range=wanted)
             except ClientError as error:
                 if error.response.get("Error", {}).get("Code") not in ("InvalidRange", "416"):
                     raise
@@ -34,30 +41,27 @@ class S3Read:
         self._etag = answer.get("ETag")
         told = str(answer.get("ContentRange", "")).rpartition("/")[2]
         self.size = int(told) if told.isdigit() else answer["ContentLength"]
-        data = bytearray()
-        self._pour(answer, data)
+        self._until = self.size if until is None else min(until, self.size)
         length = max(0, min(end, self.size) - start)
-        del data[length:]
-        return data if len(data) == length else self._rest(data, start, start + length)
+        data = bytearray()
+        self._pour(answer["Body"], data, start, length)
+        return self._rest(data, start, start + length)
 
     def fetch(self, start: int, end: int) -> bytearray:
         """Fetch exactly these bytes."""
         return self._rest(bytearray(), start, end)
 
+    def close(self) -> None:
+        """Ask for nothing more."""
+        if self._kept is not None:
+            self._kept[1].close()
+            self._kept = None
+
     def _rest(self, data: bytearray, start: int, end: int) -> bytearray:
         in_vain = 0
         while len(data) < end - start:
             before = len(data)
-            condition = {"IfMatch": self._etag} if self._etag else {}
-            try:
-                with self._s3.errors(self._uri, "GetObject"):
-                    wanted = f"bytes={start + before}-{end - 1}"
-                    answer = self._s3.client.get_object(**self._where, Range=wanted, **condition)
-            except NoSuchKey:
-                raise ObjectChanged(self._uri) from None
-            if answer.get("ETag") != self._etag or "ContentRange" not in answer:
-                raise ObjectChanged(self._uri)
-            failure = self._pour(answer, data)
+            failure = self._pour(self._body(start + before, end), data, start, end - start)
             in_vain = 0 if len(data) > before else in_vain + 1
             if in_vain == self._attempts:
                 raise StorageError(
@@ -67,18 +71,37 @@ class S3Read:
             time.sleep(min(5.0, 0.1 * 2**in_vain) if in_vain else 0)
         return data
 
-    @staticmethod
-    def _pour(answer: Any, data: bytearray) -> Exception | None:
-        """Add an answer's bytes as far as they come; gives what broke it off."""
+    def _body(self, position: int, end: int) -> Any:
+        """What gives the bytes from a position on: the answer that goes on there, or another."""
+        if self._kept is not None and self._kept[0] == position:
+            body, self._kept = self._kept[1], None
+            return body
+        condition = {"IfMatch": self._etag} if self._etag else {}
+        wanted = f"bytes={position}-{max(end, self._until) - 1}"
+        try:
+            with self._s3.errors(self._uri, "GetObject"):
+                answer = self._s3.client.get_object(**self._where, Range=wanted, **condition)
+        except NoSuchKey:
+            raise ObjectChanged(self._uri) from None
+        if answer.get("ETag") != self._etag or "ContentRange" not in answer:
+            raise ObjectChanged(self._uri)
+        return answer["Body"]
+
+    def _pour(self, body: Any, data: bytearray, start: int, length: int) -> Exception | None:
+        """Add an answer's bytes until there are so many; gives what broke it off."""
         from botocore.exceptions import BotoCoreError, HTTPClientError
         from urllib3.exceptions import HTTPError
 
-        with closing(answer["Body"]) as body:
-            try:
-                while piece := body.read(MIB):
-                    data += piece
-            except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
-                return error
+        try:
+            while len(data) < length and (piece := body.read(min(MIB, length - len(data)))):
+                data += piece
+        except (BotoCoreError, HTTPClientError, HTTPError, OSError) as error:
+            body.close()
+            return error
+        if len(data) == length and start + length < self._until:
+            self._kept = start + length, body
+        else:
+            body.close()
         return None
 
 

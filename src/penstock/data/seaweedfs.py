@@ -185,6 +185,7 @@ def _arguments(ports: Mapping[str, int]) -> list[str]:
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-s3.autoCreateBucket=true",
+        "-s3.encryptVolumeData=true",  # it leaves what it encrypts uncompressed, unless it is told that it is text
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=1024",
         "-volume.max=10000",

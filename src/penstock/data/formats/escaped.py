@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from penstock.data.formats.delimited import Format
 from penstock.data.formats.rows import BadRecord, Row, TextRow, are_long, texts_of
-from penstock.data.records import rejoin, split_records
+from penstock.data.records import split_records, split_unescaped
 
 _MARK = "\ue000"
+_BLOCK = 1 << 18
 
 
 def parse(text: str, format: Format) -> list[TextRow]:
@@ -68,14 +69,33 @@ def _escaped_rows(text: str, format: Format) -> list[TextRow]:
     rows: list[TextRow] = []
     escaped = re.compile(re.escape(escape) + "(.)", re.DOTALL)
     for record in split_records(text, format):
-        fields = record.split(separator)
         if escape + separator in record:
-            fields = rejoin(fields, separator, escape)
+            fields = split_unescaped(record, separator, escape)
+        else:
+            fields = record.split(separator)
         if (len(record) - len(record.rstrip(escape))) % 2 == 1:
             raise BadRecord(len(rows), f"ends in the escape character {escape!r}.")
-        plain = [None if field == null else escaped.sub(r"\1", field) if escape in field else field for field in fields]
+        plain = [None if field == null else _plain(field, escape, escaped) for field in fields]
         rows.append(tuple(plain))
     return rows
+
+
+def _plain(field: str, escape: str, escaped: re.Pattern[str]) -> str:
+    """The text without its escapes, block by block: the pattern, and the mark, would take more than a long text."""
+    if escape not in field:
+        return field
+    parts = []
+    start = 0
+    while start < len(field):
+        block = field[start : start + _BLOCK]
+        if (len(block) - len(block.rstrip(escape))) % 2:
+            block = field[start : start + _BLOCK + 1]
+        if _MARK in block:
+            parts.append(escaped.sub(r"\1", block))
+        else:
+            parts.append(block.replace(escape * 2, _MARK).replace(escape, "").replace(_MARK, escape))
+        start += len(block)
+    return "".join(parts)
 
 
 def _fast_text(batch: Sequence[Row], format: Format) -> str | None:
@@ -133,5 +153,7 @@ def _field(text: str | None, format: Format, index: int) -> str:
             f"holds {text[:50]!r}, which the format {format.name} cannot write"
             " without an escape character. Use CSV or TSV, or other separators.",
         )
-    written = format.special.sub(lambda match: escape + match[0], text)
+    written = text.replace(escape, escape * 2)
+    for mark in set(f"{format.column_separator}{format.record_separator}\r\n") - {escape}:
+        written = written.replace(mark, escape + mark)  # a pattern would keep each piece of a long text
     return escape + written if written == null else written

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain
 from typing import BinaryIO, cast
 
 from penstock.data.formats.column_types import check_texts, is_bare
@@ -72,7 +71,8 @@ def read(stream: BinaryIO, format: JsonLines, *, batch_size: int, longest_record
         columns = tuple([Column(name) for name in first[1]])
         if not columns:
             raise line_error(first[0], "is an object without keys. Name the columns in `column` of the data format.")
-        objects = chain([first], objects)
+        objects = _again(first, objects)
+        del first
     return Rows(columns, batched_rows(_rows(objects, columns, is_closed=not format.columns), batch_size))
 
 
@@ -175,11 +175,10 @@ def _objects(stream: BinaryIO, longest: int) -> Iterator[tuple[int, dict[str, ob
     decode = decoder()
     number = 0
     for lines in read_lines(stream, longest):
-        for index, line in enumerate(lines):
+        lines.reverse()
+        while lines:  # `enumerate` would keep a long one
             number += 1
-            text = line.strip(_SPACE)
-            lines[index] = ""
-            del line
+            text = lines.pop().strip(_SPACE)
             if number == 1:
                 text = text.removeprefix("\ufeff")
             if not text:
@@ -200,6 +199,16 @@ def _objects(stream: BinaryIO, longest: int) -> Iterator[tuple[int, dict[str, ob
             del text  # a long one is not kept while its object is, nor that while the next is read
             yield number, value
             del value
+
+
+def _again(
+    first: tuple[int, dict[str, object]], rest: Iterator[tuple[int, dict[str, object]]]
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """The first and the rest; `chain` would keep a long first one."""
+    waiting = [first]
+    del first
+    yield waiting.pop()
+    yield from rest
 
 
 def _at(text: str, position: int) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 from penstock.data.databases import Address, Database, connect
 from penstock.definition.slots import slot
@@ -17,6 +20,7 @@ from penstock.objects.lineage import between
 from penstock.objects.work import Work, WorkFailed
 
 if TYPE_CHECKING:
+    from penstock.data.copy import FileSide
     from penstock.data.redshift.load import Files
     from penstock.data.redshift.merge import Target
     from penstock.data.redshift.options import Options
@@ -190,20 +194,8 @@ class RedshiftCopyActivity(Activity):
 
     def _load_cluster(self, work: Work, source: object, target: Target, address: Address) -> Moved:
         from penstock.data.redshift import cluster
-        from penstock.data.redshift.merge import STAGING
-        from penstock.data.redshift.statements import copy_statement
 
-        if not isinstance(source, S3DataNode):
-            raise WorkFailed(
-                "A Redshift cluster loads from S3 alone. Copy the table to S3 with a CopyActivity first, and load that."
-            )
-        if source.data_format is not None:
-            self._tell_of_options(work)
-        options = self._cluster_options(source)
-        uri = source.manifest_file_path or source.file_path or source.directory_uri()
-        is_manifest = source.manifest_file_path is not None
-        copying = copy_statement(STAGING, uri, options, work.redshift, is_manifest=is_manifest)
-        with connect(address) as database, database.transaction():
+        with self._copying(work, source) as copying, connect(address) as database, database.transaction():
             self._set_queue(database)
             if target.create_table_sql is not None:
                 database.create_table(target.create_table_sql, target.table, target.schema)
@@ -212,6 +204,40 @@ class RedshiftCopyActivity(Activity):
                 work.check_stopped()
                 database.execute_script(statement)
         return None, None
+
+    @contextmanager
+    def _copying(self, work: Work, source: object) -> Iterator[str]:
+        """The COPY of files that are in S3, or of a table's rows that are there meanwhile."""
+        from penstock.data.copy import FileSide
+        from penstock.data.formats import TSV
+        from penstock.data.redshift.cluster import format_options
+        from penstock.data.redshift.merge import STAGING
+        from penstock.data.redshift.statements import copy_statement
+        from penstock.data.storage import StorageError
+
+        if isinstance(source, S3DataNode):
+            if source.data_format is not None:
+                self._tell_of_options(work)
+            options = self._cluster_options(source)
+            uri = source.manifest_file_path or source.file_path or source.directory_uri()
+            is_manifest = source.manifest_file_path is not None
+            yield copy_statement(STAGING, uri, options, work.redshift, is_manifest=is_manifest)
+            return
+        if not isinstance(source, RedshiftDataNode | SqlDataNode) or work.redshift.staging is None:
+            raise WorkFailed(
+                "A Redshift cluster loads from S3 alone. Name a place there for tables on their way, such as"
+                " staging = 's3://bucket/staging' in [redshift] of penstock.toml, or copy the data to S3 first."
+            )
+        uri = f"{work.redshift.staging.rstrip('/')}/{uuid4()}.tsv.gz"
+        statement = copy_statement(STAGING, uri, format_options(TSV(), "gzip"), work.redshift)
+        try:
+            _copied(work, source, FileSide(work.storage, uri, format=TSV(), compression="gzip"))
+            yield statement
+        finally:
+            try:
+                work.storage.delete(uri)
+            except StorageError as error:  # the rows may be loaded, and must not be loaded again
+                work.log(f"{uri} was left behind: {error}")
 
     def _unload_cluster(
         self, work: Work, source: RedshiftDataNode, node: S3DataNode, address: Address, prefix: str
@@ -266,7 +292,7 @@ def _file_columns(node: S3DataNode) -> tuple[tuple[str, str], ...]:
 
 def _staged(work: Work, source: RedshiftDataNode | SqlDataNode) -> Files:
     """The rows of a table of another database, as a file of the attempt."""
-    from penstock.data.copy import FileSide, copy
+    from penstock.data.copy import FileSide
     from penstock.data.formats import TSV
     from penstock.data.local_folder import LocalFolder
     from penstock.data.redshift.load import Files
@@ -274,6 +300,12 @@ def _staged(work: Work, source: RedshiftDataNode | SqlDataNode) -> Files:
 
     storage = LocalFolder(work.folder / "staging")
     uri = "s3://staging/rows.tsv"
-    side = replace(source.side(work), insert_query=None)
-    copy(side, FileSide(storage, uri, format=TSV()), lambda *, rows, bytes: work.check_stopped(), wait=work.pause)
+    _copied(work, source, FileSide(storage, uri, format=TSV()))
     return Files(storage, (uri,), Options(), TSV())
+
+
+def _copied(work: Work, source: RedshiftDataNode | SqlDataNode, target: FileSide) -> None:
+    from penstock.data.copy import copy
+
+    side = replace(source.side(work), insert_query=None)
+    copy(side, target, lambda *, rows, bytes: work.check_stopped(), wait=work.pause)

@@ -1,0 +1,179 @@
+"""Copies beside dlt, sling and ingestr: seconds of the whole command, and what becomes of NULL, '' and the word NULL.
+
+    python bench/copying_peers.py [--rows N] [--folder DIR] [--repeat N] [--dlt PYTHON] [--sling PROGRAM]
+        [--ingestr PROGRAM]
+
+They are no part of Penstock: name the interpreter that has dlt (with its extra postgres, and pyarrow, SQLAlchemy and
+psycopg2), and the programs `sling` and `ingestr`; what is not named is told as not installed. Each gets the same file
+with a header and writes a table of its own; ours is the process of bench/copying.py, whose start is counted here too.
+What a CSV file has become in PostgreSQL is counted, for the column `code`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from copying import Bench, ours, psql, timed
+from copying_rows import COLUMNS, write_files
+
+from engine import postgresql
+
+ROWS = 500_000
+NAMES = [column.split()[0] for column in COLUMNS.replace("(12, ", "(12 ").split(",")]
+DLT = """
+import sys
+import dlt, pyarrow.csv
+what, file, url, out = sys.argv[1:]
+if what == "postgresql-parquet":
+    from dlt.sources.sql_database import sql_table
+    url = url.replace("postgresql:", "postgresql+psycopg2:")
+    data = sql_table(url, table="t", schema="public", backend="pyarrow", chunk_size=100000)
+else:
+    lines = pyarrow.csv.ParseOptions(newlines_in_values=True)
+    data = dlt.resource(lambda: iter(pyarrow.csv.open_csv(file, parse_options=lines)), name="peer")
+name = out.rpartition("/")[2]
+if what == "csv-postgresql":
+    place, format = dlt.destinations.postgres(url), "csv"
+else:
+    place, format = dlt.destinations.filesystem("file://" + out), "parquet"
+pipeline = dlt.pipeline(name, destination=place, dataset_name="peer", pipelines_dir=out + ".work")
+pipeline.run(data, loader_file_format=format)
+"""
+COUNT = """select count(*), count(*) filter (where code is null) as nulls, count(*) filter (where code = '') as empty,
+    count(*) filter (where code = 'NULL') as word, count(*) filter (where note like E'%\\r\\n%') as line_ends from """
+
+
+class Peers:
+    """The files, the server, and what a peer is told: where its files are, and the server's URL."""
+
+    def __init__(self, bench: Bench, url: str, programs: Mapping[str, str | None]) -> None:
+        self.bench, self.url, self.programs = bench, url, programs
+        self.file = bench.scratch / "header.csv"
+        with self.file.open("wb") as target:
+            target.write((",".join(NAMES) + "\n").encode() + bench.csv.read_bytes())
+
+    def run(self, *command: str) -> None:
+        """Run a peer's command. Raises RuntimeError with the end of what it said."""
+        environment = os.environ | {
+            "BENCH": f"{self.url}?sslmode=disable",
+            "HOME": str(self.bench.scratch),
+            "DESTINATION__POSTGRES__CREDENTIALS__PASSWORD": "none",
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "SLING_DISABLE_TELEMETRY": "true",
+            "DISABLE_TELEMETRY": "true",
+        }
+        made = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if made.returncode:
+            raise RuntimeError((made.stderr or made.stdout)[-300:])
+
+    def dlt(self, program: str, what: str, out: Path) -> None:
+        """The pair by dlt, with Arrow's batches as its rows, which is its fastest way."""
+        self.run(program, "-c", DLT, what, str(self.file), self.url, str(out))
+
+    def sling(self, program: str, what: str, out: Path) -> None:
+        """The pair by sling."""
+        file, table = ["--src-stream", f"file://{self.file}"], ["--src-conn", "BENCH", "--src-stream", "public.t"]
+        source = file if what.startswith("csv") else table
+        target = ["--tgt-conn", "BENCH", "--tgt-object", "peer.peer"]
+        if what != "csv-postgresql":
+            target = ["--tgt-object", f"file://{out}.{what.rpartition('-')[2]}"]
+        self.run(program, "run", *source, *target, "--mode", "full-refresh")
+
+    def ingestr(self, program: str, what: str, out: Path) -> None:
+        """The pair by ingestr."""
+        file = ["--source-uri", f"csv://{self.file}", "--source-table", "header"]
+        table = ["--source-uri", self.url, "--source-table", "public.t"]
+        target = ["--dest-uri", self.url, "--dest-table", "peer.peer"]
+        if what != "csv-postgresql":
+            target = ["--dest-uri", f"csv://{out}.csv", "--dest-table", "peer.peer"]
+        source = file if what.startswith("csv") else table
+        self.run(program, "ingest", *source, *target, "--yes", "--progress", "log")
+
+    def ours(self, what: str) -> None:
+        """The pair by our own copy."""
+        ends = {"csv": str(self.bench.csv), "postgresql": self.url}
+        source, target = what.split("-")
+        out = self.url if target == "postgresql" else str(self.bench.scratch / f"out.{target}")
+        ours(ends[source], out)
+
+
+PAIRS = {
+    "csv-postgresql": ("dlt", "sling", "ingestr"),
+    "postgresql-csv": ("sling", "ingestr"),
+    "postgresql-parquet": ("dlt", "sling"),
+    "csv-parquet": ("dlt", "sling"),
+}
+"""What each of them can do, as far as it is known here."""
+
+
+def compare(peers: Peers, what: str, repeat: int) -> None:
+    count, scratch = COUNT, peers.bench.scratch
+
+    def fresh() -> None:
+        psql(peers.url, "SET client_min_messages = error; DROP SCHEMA IF EXISTS peer CASCADE; CREATE SCHEMA peer")
+        if what.endswith("postgresql"):
+            psql(peers.url, "TRUNCATE t")
+
+    seconds = timed(repeat, lambda: peers.ours(what), fresh)
+    print(f"{what}: {seconds:.2f} s", flush=True)
+    if what == "csv-postgresql":
+        tell(peers, count + "t")
+    for name in PAIRS[what]:
+        program = peers.programs[name]
+        if program is None:
+            print(f"    {name}: not installed", flush=True)
+            continue
+        run: Callable[[str, str, Path], None] = getattr(peers, name)
+        try:
+            taken = min(
+                [timed(1, partial(run, program, what, scratch / f"{name}_{what[:5]}{n}"), fresh) for n in range(repeat)]
+            )
+        except RuntimeError as error:
+            print(f"    {name}: failed: {' '.join(str(error).split())}", flush=True)
+            continue
+        print(f"    {name}: {taken:.2f} s, {taken / seconds:.1f} times", flush=True)
+        if what == "csv-postgresql":
+            tell(peers, f"{count} peer.peer")
+
+
+def tell(peers: Peers, query: str) -> None:
+    made = subprocess.run(
+        ["psql", "-XAt", "-F", ", ", peers.url, "-c", query], capture_output=True, text=True, check=False
+    )
+    print(
+        "        rows, NULL, '', the word NULL, notes with CR LF: " + (made.stdout or made.stderr).strip(), flush=True
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "penstock-bench")
+    parser.add_argument("--pairs", nargs="*", choices=[*PAIRS], default=[*PAIRS])
+    parser.add_argument("--repeat", type=int, default=1)
+    for name in ("dlt", "sling", "ingestr"):
+        parser.add_argument(f"--{name}")
+    options = parser.parse_args()
+    name = {5_000_000: "rows", ROWS: "rows-tenth"}.get(options.rows, f"rows-{options.rows}")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if not (options.folder / f"{name}.csv").exists():
+        write_files(options.folder, name, options.rows)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as scratch:
+        Path(scratch).chmod(0o755)
+        with postgresql(Path(scratch)) as url:
+            bench = Bench(options.folder, name, options.rows, url, Path(scratch))
+            peers = Peers(bench, bench.fresh(), {name: getattr(options, name) for name in ("dlt", "sling", "ingestr")})
+            for pair in options.pairs:
+                if pair.startswith("postgresql"):
+                    psql(peers.url, "TRUNCATE t", f"\\copy t from '{bench.csv}' csv")
+                compare(peers, pair, options.repeat)
+
+
+if __name__ == "__main__":
+    main()
