@@ -80,7 +80,9 @@ def test_a_task_that_is_given_back_is_had_by_another_task_runner_at_once_and_as_
         known.add(task["taskId"])
         assert service.own.call("EndTasks", ends=[], returned=[task["taskId"]], workerGroup=group)["refused"] == []
     assert len(known) == MOST_DELIVERIES + 1
-    service.own.call("EndTasks", ends=[], returned=[task["taskId"], "nobody's"], workerGroup=group)  # it is not ours now
+    service.own.call(
+        "EndTasks", ends=[], returned=[task["taskId"], "nobody's"], workerGroup=group
+    )  # it is not ours now
     assert service.status(pipeline_id, "Work") == "WAITING_FOR_RUNNER"
     assert end(service, service.poll(group), group) is None
     assert service.status(pipeline_id, "Work") == "FINISHED"

@@ -265,10 +265,12 @@ def test_the_logs_are_sent_while_the_task_runs(make: Make, tmp_path: Path) -> No
     runner, polls, reports = make(pace=Pace(report=0.05))
     polls.will("PollForTask", task("echo begun; exec sleep 600", pipelineLogUri="s3://bucket/logs"))
     runner.start()
-    for _ in range(4):
+    sent: list[str] = []
+    while sent != ["Activity.log.gz", "StdError.gz", "StdOutput.gz"]:
         reports.wait_for("ReportTaskProgress")
-    sent = [entry.uri.rpartition("/")[2] for entry in runner.place.storage.list("s3://bucket/logs/df-1/A/@A_1/")]
-    assert sent == ["Activity.log.gz", "StdError.gz", "StdOutput.gz"]
+        found = runner.place.storage.list("s3://bucket/logs/df-1/A/@A_1/")
+        sent = [entry.uri.rpartition("/")[2] for entry in found]
+    assert reports.count("SetTaskStatus") == 0
     end(runner)
 
 
@@ -428,13 +430,13 @@ def test_an_error_outside_the_work_is_told_without_the_tasks_secrets(
 
 
 def test_what_keeps_logs_from_being_sent_and_the_reason_of_a_stop_are_told_without_secrets(
-    make: Make, caplog: pytest.LogCaptureFixture
+    make: Make, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     runner, polls, reports = make(pace=Pace(report=0.05))
     fields = {"pipelineLogUri": "hunter2", "*maskedValues": "hunter2"}
-    polls.will("PollForTask", task("exec sleep 600", **fields))
+    polls.will("PollForTask", task(f"touch {tmp_path / 'begun'}; exec sleep 600", **fields))
     runner.start()
-    for _ in range(10):  # the command has begun by then
+    while not (tmp_path / "begun").exists():
         reports.wait_for("ReportTaskProgress")
     runner.stop("The key hunter2 is not known.")
     told = reports.wait_for("SetTaskStatus")

@@ -42,8 +42,10 @@ class Ends:
 
     A thread of its own sends them: while a request is away, what ends meanwhile goes with the next one. Where tasks are
     short it asks for some more than there are threads, so that none waits for a request, and sends the next one when
-    half of them have begun; they are given back if the threads are held up. `tell_alone` tells an end by SetTaskStatus, for as long as it takes: for those that the service
-    did not take, and once it does not know EndTasks, which `is_known` tells. `answered` is called at each answer.
+    half of them have begun; they are given back if the threads are held up.
+
+    `tell_alone` tells an end by SetTaskStatus, for as long as it takes: for those that the service did not take, and
+    once it does not know EndTasks, which `is_known` tells. `answered` is called at each answer.
     """
 
     def __init__(
