@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from copying_rows import COLUMNS, ROWS, write_files
 
-from engine import database, postgresql
+from engine import database, free_port, postgresql
 
 TYPES = {
     "id": "BIGINT",
@@ -88,6 +90,7 @@ def read_csv(path: Path) -> str:
 
 def ours(source: str, target: str, *, create: str | None = None, insert: str | None = None) -> tuple[float, int, str]:
     """Copy in a process of its own: seconds, peak memory in MB, and the way."""
+    os.sync()  # else this run would wait for what an earlier one has written
     job = json.dumps({"source": source, "target": target, "create": create, "insert": insert})
     made = subprocess.run([sys.executable, __file__, "--one", job], check=True, stdout=subprocess.PIPE, text=True)
     seconds, memory, way = json.loads(made.stdout)
@@ -96,7 +99,7 @@ def ours(source: str, target: str, *, create: str | None = None, insert: str | N
 
 def run_one(job: dict[str, str | None]) -> None:
     """The child: copy, and print what it took."""
-    from penstock.data.copy import TableSide, copy
+    from penstock.data.copy import TableSide
 
     def side(text: str) -> object:
         if "://" in text or text.startswith("sqlite:"):
@@ -106,7 +109,13 @@ def run_one(job: dict[str, str | None]) -> None:
             return TableSide(address, "t", insert_query=job["insert"], create_table_sql=job["create"])
         return file_side(Path(text))
 
-    source, target = side(str(job["source"])), side(str(job["target"]))
+    run_copy(side(str(job["source"])), side(str(job["target"])))
+
+
+def run_copy(source: object, target: object) -> None:
+    """Copy in this process, and print seconds, peak memory in MB, and the way."""
+    from penstock.data.copy import copy
+
     begin = time.monotonic()
     result = copy(source, target, lambda *, rows, bytes: None)  # type: ignore[arg-type]
     seconds = time.monotonic() - begin
@@ -131,6 +140,7 @@ def timed(repeat: int, work: Callable[[], object], prepare: Callable[[], None] =
     best = float("inf")
     for _ in range(repeat):
         prepare()
+        os.sync()
         begin = time.monotonic()
         work()
         best = min(best, time.monotonic() - begin)
@@ -288,6 +298,60 @@ def csv_to_sqlite(bench: Bench, repeat: int) -> None:
     report("SQLite to CSV", back, {"sqlite3 .once": dump}, None)
 
 
+def mariadb(bench: Bench, repeat: int) -> None:
+    """Into MariaDB and back, beside its own client; the server is as it comes."""
+    with mariadb_server(bench.scratch) as port:
+        url, out = f"mysql://root@127.0.0.1:{port}/test", bench.scratch / "mariadb.csv"
+        client = ["mariadb", "-h127.0.0.1", f"-P{port}", "-uroot", "--default-character-set=utf8mb4"]
+
+        def run(statement: str) -> None:
+            with out.open("wb") as stream:
+                command = [*client, "--local-infile=1", "--batch", "--quick", "-e", statement]
+                subprocess.run([*command, *([] if "DATABASE" in statement else ["test"])], check=True, stdout=stream)
+
+        def copy() -> tuple[float, int, str]:
+            run("TRUNCATE t")
+            return ours(str(bench.csv), url)
+
+        run("CREATE DATABASE test CHARACTER SET utf8mb4")
+        run(CREATE.replace("timestamp", "datetime(6)").replace("numeric", "decimal"))
+        how = "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY ''"
+        own = f"LOAD DATA LOCAL INFILE '{bench.csv}' INTO TABLE t CHARACTER SET utf8mb4 {how}"
+        peers: dict[str, float | None] = {"LOAD DATA LOCAL": timed(repeat, lambda: run(own), lambda: run("TRUNCATE t"))}
+        report("CSV to MariaDB", best_of(repeat, copy), peers, 0.9)
+        back = best_of(repeat, lambda: ours(url, str(out)))
+        report("MariaDB to CSV", back, {"mariadb --quick": timed(repeat, lambda: run("SELECT * FROM t"))}, 0.8)
+
+
+@contextmanager
+def mariadb_server(folder: Path) -> Iterator[int]:
+    """A MariaDB of its own, with all settings as they come; gives its port."""
+    data, port = folder / "mariadb", free_port()
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    subprocess.run(
+        [
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={data}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *user,
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    server = [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", *user]
+    server += [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={data / 's'}"]
+    process = subprocess.Popen(server, stderr=subprocess.DEVNULL)
+    try:
+        ping = ["mariadb-admin", "--no-defaults", "-h127.0.0.1", f"-P{port}", "-uroot", "--wait=30", "--silent", "ping"]
+        subprocess.run(ping, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def batched(bench: Bench, repeat: int) -> None:
     """An insert that no bulk load takes, beside one that runs it for each row, of the first 20,000 rows."""
     import psycopg
@@ -329,6 +393,7 @@ PAIRS: dict[str, Callable[[Bench, int], None]] = {
     "parquet-postgresql": parquet_to_postgresql,
     "postgresql-parquet": postgresql_to_parquet,
     "sqlite": csv_to_sqlite,
+    "mariadb": mariadb,
     "batched": batched,
 }
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def find_programs() -> tuple[str, str]:
 
 
 @contextmanager
-def running_mariadb() -> Iterator[str]:
+def running_mariadb(*settings: str) -> Iterator[str]:
     """Start a server and give the URL of its database `mysql`, for a user who may do everything."""
     install, server = find_programs()
     folder = Path(tempfile.mkdtemp(prefix="my-"))  # short: the path of a Unix socket has 107 characters
@@ -61,7 +61,7 @@ def running_mariadb() -> Iterator[str]:
         )
         if made.returncode != 0:
             raise RuntimeError(f"mariadb-install-db failed: {made.stderr or made.stdout}")
-        process, port = _start(server, folder)
+        process, port = _start(server, folder, settings)
         try:
             yield f"mysql://root@127.0.0.1:{port}/mysql"
         finally:
@@ -71,13 +71,13 @@ def running_mariadb() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(server: str, folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+def _start(server: str, folder: Path, settings: Sequence[str]) -> tuple[subprocess.Popen[bytes], int]:
     """Start `mariadbd` on a free port, another one if somebody else takes it in between."""
     log = folder / "log"
     for _ in range(5):
         port = _free_port()
         command = [server, "--no-defaults", f"--datadir={folder / 'data'}", f"--socket={folder / 's'}"]
-        command += [f"--port={port}", f"--pid-file={folder / 'pid'}", *SETTINGS]
+        command += [f"--port={port}", f"--pid-file={folder / 'pid'}", *SETTINGS, *settings]
         command += ["--user=root"] if os.geteuid() == 0 else []
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output)

@@ -35,6 +35,7 @@ EDGES = {
         *("2013-01-02 03:04:05", "2013-01-02T03:04:05", "2013-01-02  3:04:05", " 044-01-02 03:04:05"),
         *("-044-01-02 03:04:05", "2013-01-02 03:04:05.6789", "2013-01-02 03:04:05.0232691", "2013-01-02 03:04:05Z"),
         *("0044-01-02 03:04:05.5 (BC)", "2013-01-02 24:00:00", "2013-01-02 03:04:60", "2013-01-02", "infinity"),
+        *("2013-01-02 03:04:5 ", "2013-01-2  03:04:05", "20-3-11-12 03:04:05", "2013-01-02 03:04:05.123+01"),
         *("2013-01-02 03:04: 5", "2013-01-02 03:04:05.500", "9999-12-31 23:59:59.999999", "12013-01-02 03:04:05"),
     ],
     "TIMESTAMP WITH TIME ZONE": ["2013-01-02 03:04:05+05:30", "2013-01-02 03:04:05Z", "2013-01-02 03:04:05"],
@@ -146,6 +147,10 @@ pieces = st.sampled_from(
 @example(text="\\N,a\\N\nb,\\N\n")
 @example(text="a,b\nc\n")
 @example(text="a,b\nc,d,e\n")
+@example(text="a,b\nc,d,\n")
+@example(text='"a",b\nc,"d",\n')
+@example(text="a,\r\r\nb,c\n")
+@example(text=' "a",b\n')
 def test_any_text_is_the_same_in_parquet(storage: LocalFolder, tmp_path: Path, format: Format, text: str) -> None:
     width = 1 + text.partition("\n")[0].count(",")
     columns = tuple(f"c{number}" for number in range(width))
@@ -179,7 +184,7 @@ def test_a_table_goes_to_parquet_and_back_in_bulk(
             contents.append(content(tmp_path / "s3" / "b" / "f"))
         assert copy(file, TableSide(address, "u")).way == "bulk"
         assert rows_of(connection, "u") == rows_of(connection, "t")
-        monkeypatch.setattr(parquet, "_postgresql", refuse)
+        monkeypatch.setattr(parquet, "postgresql_of", refuse)
         for source, expected in zip((TableSide(address, "t"), query), contents, strict=True):
             assert copy(source, file).way == "rows"
             assert content(tmp_path / "s3" / "b" / "f") == expected

@@ -165,11 +165,11 @@ def test_a_header_is_read_and_written(database: Database) -> None:
             load(database, data, quoted)
 
 
-def test_a_value_that_does_not_fit_is_named_with_its_line(database: Database) -> None:
+def test_a_value_that_does_not_fit_is_named_with_its_row(database: Database) -> None:
     database.execute_script("create table t (a int, b varchar(2))")
-    with pytest.raises(DatabaseError, match=r'syntax for type integer: "x"\. COPY t, line 3, column a: "x"\.'):
-        load(database, b'1,"\n"\n2,3\nx,2\n', QUOTED)
-    with pytest.raises(DatabaseError, match=r"too long for type character varying\(2\)\. COPY t, line 2, column b"):
+    with pytest.raises(TextNotTaken, match=r'syntax for type integer: "x"\. COPY t, row \d, column a: "x"\.'):
+        load(database, b'1,"\n"\n2,3\nx,2\n', QUOTED)  # only by rows it is known which one
+    with pytest.raises(DatabaseError, match=r"too long for type character varying\(2\)\. COPY t, row 2, column b"):
         load(database, b"1,\\\n\n2,abc\n", CSV())
 
 
@@ -188,6 +188,7 @@ KINDS = {
         *("2013-01-02 03:04:05", "2013-01-02T03:04:05.5", "2013-01-02 03:04:05.123456", "2013-01-02 03:04:05.1234567"),
         *("2013-01-02 24:00:00", "2013-01-02 23:59:60", "2013-01-02 03:04+01", "0000-01-01 00:00:00", "infinity"),
         *("2013-01-02 03:04:05Z", "2013-01-02 03:04:05.500", "2013/01/02 03:04:05", "2013-01-02 03:04:05 BC"),
+        *("2013-01-02 03:04:5 ", "2013-01-2  03:04:05", "2013-01-02 03:04:05.123+01"),
         *("2013-01-02 -3:04:05", "2013-01-02 03:04:+5", "12345-01-01 00:00:00", "0001-01-01 00:00:00"),
     ],
     "timestamp with time zone": [

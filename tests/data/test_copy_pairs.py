@@ -178,7 +178,7 @@ def test_the_way_is_told(storage: LocalFolder, new_side: Callable[[str], Side], 
     assert copy(file, more).way == "rows"
     read = TableSide(target.address, "t", select_query="select a, b from t order by b")
     result = copy(read, out)
-    assert (result.way, result.rows, result.columns) == ("bulk", 3, ())
+    assert (result.way, result.rows, result.columns) == ("bulk", 3, (("a", "INTEGER"), ("b", "VARCHAR")))
     with storage.open("s3://b/out") as stream:
         assert stream.read() == b"1,X\n1,x\n2,y\n"
     result = copy(TableSide(target.address, "t", select_query="select 1.5::float8 as f"), out)
@@ -251,9 +251,9 @@ def values_of(side: TableSide) -> list[tuple[object, ...]]:
         (b"1,a\n2\n", r"s3://b/in: Row 2 has 1 column, the first is '2', but row 1 has 2 columns"),
         (b"1,a\n2,b,c\n", r"s3://b/in: Row 2 has 3 columns, the first is '2', but row 1 has 2 columns"),
         (b"1\n2\n", r"s3://b/in cannot be loaded into 't': Row 1 has 1 column, but the table t takes 2"),
-        (b"1,a\nx,b\n", r"s3://b/in cannot be loaded into 't'.*integer: \"x\"\. COPY t, line 2, column a: \"x\""),
-        (b"1,a\n3000000000,b\n", r"s3://b/in cannot be loaded into 't'.*out of range.*line 2, column a"),
-        (b"1,a\n,b\n", r"s3://b/in cannot be loaded into 't'.*null value in column \"a\".*line 2"),
+        (b"1,a\nx,b\n", r"s3://b/in cannot be loaded into 't'.*integer: \"x\"\. COPY t, row 2, column a: \"x\""),
+        (b"1,a\n3000000000,b\n", r"s3://b/in cannot be loaded into 't'.*out of range.*row 2, column a"),
+        (b"1,a\n,b\n", r"s3://b/in cannot be loaded into 't'.*null value in column \"a\".*row 2"),
         (b'1,a\n2,"b\n', r"s3://b/in: Row 2 has a quote that is never closed"),
         (b"1,a\n2,\xff\n", r"s3://b/in: Row 2 is not valid UTF-8"),
         (b"1,a\n2,\0\n", r"s3://b/in cannot be loaded into 't'.*0x00"),

@@ -25,6 +25,7 @@ from penstock.data.storage import (
     Entry,
     NoSuchBucket,
     NoSuchKey,
+    ObjectChanged,
     StorageError,
     format_uri,
     parse_object_uri,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 _ABANDONED = 24 * 3600
 """Seconds after which a file in `.writing/` that no process holds is removed."""
+_BUFFER = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class LocalFolder:
             path = self._find(uri)
             if path is not None:
                 with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                    stream = Path(path).open("rb")  # noqa: SIM115
+                    stream = io.BufferedReader(_Unchanged(path, uri), _BUFFER)
                     stream.seek(start)
                     return stream if end is None else cast("BinaryIO", io.BufferedReader(_Range(stream, end)))
         raise self._missing(uri)
@@ -110,7 +112,8 @@ class LocalFolder:
             stream.close()
             self._put_in_place(path, uri)
         except BaseException:
-            stream.close()
+            with suppress(OSError):  # a full disk does not take what is left in the buffer
+                stream.close()
             path.unlink(missing_ok=True)
             raise
 
@@ -270,6 +273,31 @@ class LocalFolder:
 def _entry(uri: str, found: os.stat_result) -> Entry:
     mark = f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
     return Entry(uri, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), mark)
+
+
+class _Unchanged(io.FileIO):
+    """A file whose end is only reached if it is as it was when it was opened: people write into their own files."""
+
+    def __init__(self, path: str, uri: str) -> None:
+        super().__init__(path)
+        self._uri = uri
+        self._before = self._state()
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        size = super().readinto(buffer)
+        if not size and self._state() != self._before and len(memoryview(buffer)):
+            raise ObjectChanged(self._uri)
+        return size
+
+    def readall(self) -> bytes:
+        data = super().readall()
+        if self._state() != self._before:
+            raise ObjectChanged(self._uri)
+        return data
+
+    def _state(self) -> tuple[int, int]:
+        found = os.fstat(self.fileno())
+        return found.st_size, found.st_mtime_ns
 
 
 class _Range(io.RawIOBase):

@@ -84,6 +84,7 @@ def objects_of(side: FileSide) -> Iterator[Entry]:
         uri = format_uri(*parse_object_uri(side.uri))
         entry = next(iter(side.storage.list(uri)), None)
         if entry is None or entry.uri != uri:
+            side.storage.head(uri)  # it says whether there is a bucket
             raise NoSuchKey(uri)
         yield entry
         return

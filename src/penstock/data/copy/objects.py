@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from penstock.data.compression import open_reader, open_writer
-from penstock.data.copy import parquet
+from penstock.data.copy import parquet_text
 from penstock.data.copy.count import Count, errors_of
 from penstock.data.copy.rows import records
 from penstock.data.databases import TextNotTaken
@@ -104,7 +104,7 @@ def _convert_each(source: FileSide, target: FileSide, count: Count) -> tuple[int
             path = Path(folder) / str(len(converted))
             before = count.rows, count.bytes, count.columns
             try:
-                parquet.convert(source, entry, target, path, count)
+                parquet_text.convert(source, entry, target, path, count)
                 ways.add("bulk")
             except TextNotTaken:
                 count.rows, count.bytes, count.columns = before

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from typing import cast
 
 from penstock.data.compression import open_reader, open_writer
+from penstock.data.copy.columns import columns_of, seen
 from penstock.data.copy.count import Count, errors_of
 from penstock.data.databases import ConnectionLost, Database, DatabaseError, Records, Row
 from penstock.data.formats import Column, read_rows, write_rows
@@ -22,9 +23,9 @@ def load(database: Database, source: FileSide, target: TableSide, count: Count) 
         make_table(database, target)
         for entry in objects_of(source):
             columns, batches = records(source, iter([entry]), count)
-            count.columns = count.columns or tuple(columns)
             with closing(batches), load_errors(entry, target):
                 _insert(database, target, count.rows_of(batches))
+                count.columns = count.columns or seen(columns, database, target)
 
 
 def unload(database: Database, source: TableSide, target: FileSide, uri: str, count: Count) -> None:
@@ -81,11 +82,6 @@ def select(database: Database, source: TableSide) -> Records:
     if source.select_query is not None:
         return database.select(source.select_query)
     return database.select_table(source.table, source.schema)
-
-
-def columns_of(found: Records) -> tuple[tuple[str, str], ...]:
-    """The columns of a query as (name, type)."""
-    return tuple(zip(found.columns, found.types or ("",) * len(found.columns), strict=True))
 
 
 def make_table(database: Database, target: TableSide) -> None:

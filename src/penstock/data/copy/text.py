@@ -6,17 +6,20 @@ Each way raises `TextNotTaken` where it would not come to the same as record by 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from queue import Empty, Full, Queue
 from typing import BinaryIO, cast
 
 from penstock.data.compression import open_reader, open_writer
+from penstock.data.copy import binary_text
+from penstock.data.copy.columns import into, seen
 from penstock.data.copy.count import Count, errors_of
-from penstock.data.copy.rows import columns_of, load_errors, make_table
+from penstock.data.copy.rows import load_errors, make_table, records
 from penstock.data.databases import Database, TextNotTaken
-from penstock.data.databases.plain_insert import plain_insert
-from penstock.data.formats import TSV, Format
+from penstock.data.formats import TSV, Column, Format, parse_columns
 from penstock.data.records import LONGEST_RECORD
 from penstock.data.sides import FileSide, TableSide, objects_of
+from penstock.data.storage import Entry
 
 _BLOCKS = 8
 _SECONDS = 0.2
@@ -29,6 +32,16 @@ def load(database: Database, source: FileSide, target: TableSide, count: Count) 
         raise TextNotTaken("The database does not read this format.")
     if source.longest_record < LONGEST_RECORD:
         raise TextNotTaken("The database reads longer records than are allowed.")
+    try:
+        _load(database, source, target, format, count, in_binary=True)
+    except binary_text.NotBinary:
+        count.begin_again()
+        _load(database, source, target, format, count, in_binary=False)
+
+
+def _load(
+    database: Database, source: FileSide, target: TableSide, format: Format, count: Count, *, in_binary: bool
+) -> None:
     with database.transaction():
         make_table(database, target)
         table, schema, columns = into(database, target)
@@ -38,8 +51,14 @@ def load(database: Database, source: FileSide, target: TableSide, count: Count) 
                 errors_of(entry.uri),
                 load_errors(entry, target, TextNotTaken),
             ):
-                plain = open_reader(count.counted(stream), source.compression)
-                count.rows += database.load_text(table, schema, columns, format, plain)
+                rows: int | None = None
+                if in_binary and source.compression == "none":
+                    rows = binary_text.load(database, stream, format, table, schema, columns, count)
+                if rows is None:
+                    plain = open_reader(count.counted(stream), source.compression)
+                    rows = database.load_text(table, schema, columns, format, plain)
+                count.rows += rows
+                count.columns = count.columns or seen(_names(source, entry), database, target)
                 count.report()
 
 
@@ -49,7 +68,7 @@ def unload(database: Database, source: TableSide, target: FileSide, uri: str, co
     if not isinstance(format, Format) or not database.takes(format):
         raise TextNotTaken("The database does not write this format.")
     asked = query(database, source)
-    count.columns = described(database, source.table, source.schema) if source.select_query is None else ()
+    count.columns = database.describe(asked)
     with (
         target.storage.create(uri) as stream,
         errors_of(uri),
@@ -65,6 +84,7 @@ def move(source_database: Database, source: TableSide, database: Database, targe
     if not source_database.takes(format) or not database.takes(format):
         raise TextNotTaken("The databases have no text in common.")
     asked = query(source_database, source)
+    count.columns = source_database.describe(asked)
     pipe = _Pipe()
     writer = threading.Thread(target=pipe.fill, args=(source_database, asked, format), name="unload")
     with database.transaction():
@@ -82,26 +102,14 @@ def move(source_database: Database, source: TableSide, database: Database, targe
         count.report()
 
 
-def into(database: Database, target: TableSide) -> tuple[str, str | None, list[str] | None]:
-    """The table, its schema and the columns that are loaded."""
-    if target.insert_query is None:
-        return target.table, target.schema, None
-    insert = plain_insert(target.insert_query, database.dialect)
-    if insert is None:
-        raise TextNotTaken("insertQuery does more than insert.")
-    if insert.columns is None:
-        empty = database.select(f"SELECT * FROM {insert.table} WHERE 1 = 0")  # noqa: S608
-        list(empty.batches)  # to its end, which is here
-        if len(empty.columns) != insert.width:
-            raise TextNotTaken("insertQuery names no columns and has not one for each.")
-    return insert.table, None, insert.columns
-
-
-def described(database: Database, table: str, schema: str | None) -> tuple[tuple[str, str], ...]:
-    """The columns of a table, each (name, type)."""
-    found = database.select(f"{database.table_query(table, schema)} WHERE 1 = 0")
-    list(found.batches)  # to its end, which is here
-    return columns_of(found)
+def _names(source: FileSide, entry: Entry) -> Sequence[Column]:
+    """The columns that a format or a header names; the header is read twice, since a bulk load keeps it to itself."""
+    format = source.rows
+    if format.columns or not isinstance(format, Format) or not format.header:
+        return parse_columns(format.columns)
+    columns, batches = records(source, iter([entry]), Count(None))
+    batches.close()
+    return columns
 
 
 def query(database: Database, source: TableSide) -> str:

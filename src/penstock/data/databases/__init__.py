@@ -94,8 +94,17 @@ class Database(Protocol):
         is not proven to be the one that `to_text` gives.
         """
 
+    def describe(self, query: str) -> tuple[tuple[str, str], ...]:
+        """The columns of a query for `unload_text`, each (name, type), without running it; raises `TextNotTaken` as it.
+
+        A type is written as `Records.types` are, and empty where it is not known.
+        """
+
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name."""
+
+    def table_columns(self, table: str, schema: str | None = None) -> tuple[tuple[str, str], ...]:
+        """The columns of a table that rows are inserted into, each (name, type), the type as far as it is known."""
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing; two processes may do so at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
@@ -152,10 +152,18 @@ class DuckdbDatabase:
         """Refused; see `takes`."""
         raise TextNotTaken("DuckDB's bulk unload of text is not exact.")
 
+    def describe(self, query: str) -> tuple[tuple[str, str], ...]:
+        """Refused; see `takes`."""
+        raise TextNotTaken("DuckDB's bulk unload of text is not exact.")
+
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name; letter case does not matter."""
         with errors(f"looking for the table {table}"):
             return find_table(self._connection, table, schema) is not None
+
+    def table_columns(self, table: str, schema: str | None = None) -> tuple[tuple[str, str], ...]:
+        """The columns of a table, each (name, type). See `Database`."""
+        return self._found(table, schema).columns
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing; two threads may do so at once."""
@@ -189,7 +197,7 @@ class DuckdbDatabase:
     def _undo(self) -> None:
         if self._is_in_transaction:
             self._is_in_transaction = False
-            with errors("ROLLBACK"):
+            with suppress(duckdb.Error):  # a COMMIT that failed has ended the transaction
                 self._connection.execute("ROLLBACK")
 
     def _run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from penstock.data.values import to_text
 
 _PIECE = 64 << 20  # bytes of rows that are loaded at once
 _LONGEST_LINE = 256 << 20
+_NOT_CONVERTED = re.compile(r'CSV Error on Line: (\d+) .*Error when converting column "c(\d+)"\. (.*)', re.DOTALL)
 
 
 def load(
@@ -32,7 +34,7 @@ def load(
     first = 1
 
     def load_file(path: str) -> None:
-        with errors(f"rows {first} to {progress.rows} for {target}"):
+        with _row_errors(columns, first, target), errors(f"rows {first} to {progress.rows} for {target}"):
             connection.execute(
                 f"INSERT INTO {table.name} ({chosen}) SELECT {values} FROM read_csv($1, columns = {{{read}}},"  # noqa: S608
                 " header = false, auto_detect = false, delim = ',', quote = '\"', escape = '\"', nullstr = '\\N',"
@@ -62,6 +64,19 @@ def load(
 def _quoted_line(row: Row) -> str:
     texts = [value if type(value) is str else to_text(value) for value in row]
     return ",".join(["\\N" if text is None else '"' + text.replace('"', '""') + '"' for text in texts]) + "\n"
+
+
+@contextmanager
+def _row_errors(columns: Sequence[str], first: int, target: str) -> Iterator[None]:
+    """Name the row and the column of a value that DuckDB does not convert; it counts records where it says lines."""
+    try:
+        yield
+    except DatabaseError as error:
+        found = _NOT_CONVERTED.search(str(error))
+        if found is None:
+            raise
+        row, column = first - 1 + int(found[1]), columns[int(found[2])]
+        raise DatabaseError(f"DuckDB refused row {row} for {target}: column {column}: {found[3]}") from error.__cause__
 
 
 def one_line(error: Exception) -> str:

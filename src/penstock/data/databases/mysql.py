@@ -32,6 +32,7 @@ from penstock.data.databases.statements import (
     with_arguments,
 )
 from penstock.data.formats import TSV, Format, FormatError, write_rows
+from penstock.data.formats import Column as FormatColumn
 
 _QUERIES = (("SELECT",), ("WITH",), ("VALUES",), ("TABLE",))
 _SECONDS_TO_WAIT = 60
@@ -182,10 +183,13 @@ class MysqlDatabase:
                 self._connection.forget(found[0])
             if found is None or not self._is_exact(found[1]):
                 raise TextNotTaken(f"{what} has columns whose text must be made value by value.")
+            if format.columns and len(format.columns) != len(found[1]):
+                raise TextNotTaken("The format has other columns than the query.")
             result = self._connection.result(statement.text)
             assert result is not None  # what has columns gives rows
             if not self._is_exact(result.columns):
                 raise TextNotTaken(f"{what} has columns whose text must be made value by value.")
+            write_rows(stream, format, [], columns=[FormatColumn(column.name) for column in result.columns])
             maker = mysql_text.TextMaker(format, len(result.columns))
             rows = 0
             for chunk in rows_of(self._connection, result):
@@ -199,9 +203,24 @@ class MysqlDatabase:
                 stream.write(format.record_separator.encode())
         return rows
 
+    def describe(self, query: str) -> tuple[tuple[str, str], ...]:
+        """The columns of a query, without types. See `Database`."""
+        statement = one_statement(query, self.dialect, "selectQuery")
+        with errors(f"selectQuery ({statement.first_line})"):
+            found = self._connection.prepare(statement.text) if statement.words[:1] in _QUERIES else None
+            if found is None:
+                raise TextNotTaken(f"{statement.first_line} is no query that is described before it runs.")
+            self._connection.forget(found[0])
+        return tuple([(column.name, "") for column in found[1]])
+
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name; a schema is a database here."""
         return self._find(table, schema) is not None
+
+    def table_columns(self, table: str, schema: str | None = None) -> tuple[tuple[str, str], ...]:
+        """The columns of a table, each (name, type). See `Database`."""
+        columns = self._columns(self._found(table, schema), None)
+        return tuple([(column.name[1:-1].replace("``", "`"), column.full_type.upper()) for column in columns])
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing; of two at once, the second waits for the first."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from select import POLLIN, POLLOUT, poll
 from typing import Any
 
 import pymysql
@@ -23,6 +26,8 @@ from penstock.data.databases.rows import ConnectionLost, DatabaseError
 _LOST = frozenset((1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2003, 2006, 2013, 2055, 4031))
 """Shutdown, a killed or aborted connection, and errors of the network."""
 _PIECE = 1 << 17
+_MOMENT = 2
+"""Milliseconds."""
 _MODES_TAKEN_OFF = frozenset(("NO_ZERO_DATE", "NO_ZERO_IN_DATE", "NO_BACKSLASH_ESCAPES", "TRADITIONAL"))
 
 
@@ -161,6 +166,7 @@ class MysqlConnection:
         try:
             for piece in pieces:
                 for begin in range(0, len(piece), _PIECE):
+                    self._check_listens()
                     sock.write_packet(piece[begin : begin + _PIECE])
         except BaseException:
             with suppress(Exception):  # there is no other way to end it; the caller undoes what has come so far
@@ -171,6 +177,21 @@ class MysqlConnection:
         ok = OKPacketWrapper(sock._read_packet())
         sock.server_status = ok.server_status
         return Done(ok.affected_rows, ok.warning_count)
+
+    def _check_listens(self) -> None:
+        """Wait until the server can take more; raises what it says instead, or that it is gone.
+
+        One that ends the connection may leave it half open for a minute, with nobody to read what is sent.
+        """
+        channel = self._sock._sock
+        if isinstance(channel, ssl.SSLSocket):  # there is more to read than answers
+            return
+        waiting = poll()
+        waiting.register(channel, POLLIN | POLLOUT)
+        ((_, found),) = waiting.poll()
+        if found & ~POLLOUT:
+            self._sock._read_packet()
+            raise pymysql.OperationalError(2013, "the server does not take the rest of the data")
 
     def close(self) -> None:
         """End the connection at once, whatever it is doing."""
@@ -213,7 +234,7 @@ class MysqlConnection:
             self._sock._force_close()
             raise DatabaseError("LOAD DATA LOCAL of a script is refused: the file is no part of it. Use CopyActivity.")
         columns = self._columns(packet.read_length_encoded_integer())
-        self._open = Packets(_reader(self._sock._rfile))
+        self._open = Packets(_reader(self._sock._rfile), partial(_has_more, self._sock._sock))
         return Result(columns, self._open)
 
     def _columns(self, count: int) -> tuple[Column, ...]:
@@ -253,6 +274,15 @@ def _reader(stream: io.BufferedReader) -> Callable[[memoryview], int]:
             raise EndOfStream(str(error)) from error
 
     return read_into
+
+
+def _has_more(sock: socket.socket) -> bool:
+    """Whether bytes can be read, or come within a moment in which a server that has some would send them."""
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
+    waiting = poll()
+    waiting.register(sock, POLLIN)
+    return bool(waiting.poll(_MOMENT))
 
 
 class _Unread(io.RawIOBase):

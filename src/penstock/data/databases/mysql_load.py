@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
+from penstock.data.databases.headers import without_header
 from penstock.data.databases.rows import TextNotTaken
 from penstock.data.formats import Format
+from penstock.data.formats.delimited_files import WithoutMark
 from penstock.data.records import RecordTooLong, whole_records
 
 _MEANS_MORE = re.compile(rb"\\[ntrb0Z]")
 _LETTERS = b"ntrb0Z"
-_NOT_UTF8 = bytes((0xF8, 0xF9, 0xFA, 0xFD, 0xFE, 0xFF))
 _QUOTE, _RETURN, _LINE = 0x22, 0x0D, 0x0A
 
 
@@ -36,11 +37,13 @@ def to_load(stream: BinaryIO, format: Format, width: int) -> Iterator[bytes]:
 
     `width` is the number of columns: LOAD DATA says nothing of one that is too many and empty.
     """
+    if format.columns and len(format.columns) != width:
+        raise TextNotTaken("The format has other columns than the table.")
     end = format.record_separator.encode()
     separator = format.column_separator.encode()
-    pieces = whole_records(stream, format)
     try:
-        for piece in pieces:
+        for piece in _records(stream, format, width):
+            _check_unicode(piece)
             if format.quote_char is not None:
                 yield _quoted(piece + end, separator[0], width)
             else:
@@ -52,15 +55,36 @@ def to_load(stream: BinaryIO, format: Format, width: int) -> Iterator[bytes]:
         raise TextNotTaken(f"A record {error}.") from None
 
 
+def _records(stream: BinaryIO, format: Format, width: int) -> Iterator[bytes]:
+    """Pieces of whole records without the last separator, and without a byte order mark and the header."""
+    if format.quote_char is not None:
+        stream = cast("BinaryIO", WithoutMark(stream))
+    pieces = whole_records(stream, format)
+    first = next(pieces, None) if format.header else None
+    if first is not None:
+        end = format.record_separator.encode()
+        rest = without_header(first + end, format, width)
+        if rest:
+            yield rest.removesuffix(end)
+    yield from pieces
+
+
 def _literal(character: str) -> str:
     return f"x'{character.encode().hex()}'"
+
+
+def _check_unicode(piece: bytes) -> None:
+    """Raise `TextNotTaken` for what is not UTF-8: MariaDB takes halves of surrogate pairs, and names no row."""
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        raise TextNotTaken("The text is not UTF-8.") from None
 
 
 def _escaped(piece: bytes, end: bytes) -> bytes:
     has_return = b"\r" in piece and end == b"\n"
     if not has_return and not piece.endswith(b"\\") and _MEANS_MORE.search(piece) is None:
         return piece + end
-    _refuse(b"\xff" in piece or b"\xfe" in piece, "The text is not UTF-8.")
     plain = piece.replace(b"\\\\", b"\xff")
     _refuse(plain.endswith(b"\\"), "The text ends in an escape character.")
     if not has_return and _MEANS_MORE.search(plain) is None:
@@ -86,8 +110,6 @@ def _refuse_widths(ends: np.typing.NDArray[np.int64], width: int) -> None:
 
 
 def _quoted(piece: bytes, separator: int, width: int) -> bytes:
-    for byte in _NOT_UTF8:
-        _refuse(byte in piece, "The text is not UTF-8.")
     array = np.frombuffer(bytearray(piece), np.uint8)
     ends = (array == separator) | (array == _LINE)
     if b'"' in piece:

@@ -50,10 +50,14 @@ class Values:
 
 
 class Packets:
-    """Reads the packets of one result. `last` is the payload of the packet that ended it, and `number` its number."""
+    """Reads the packets of one result. `last` is the payload of the packet that ended it, and `number` its number.
 
-    def __init__(self, read_into: Callable[[memoryview], int | None]) -> None:
+    `read_into` waits for bytes, and `has_more` says whether there are some to read without waiting for long.
+    """
+
+    def __init__(self, read_into: Callable[[memoryview], int | None], has_more: Callable[[], bool]) -> None:
         self._read_into = read_into
+        self._has_more = has_more
         self._data = bytearray(SIZE)
         self._have = 0
         self.last = b""
@@ -84,8 +88,8 @@ class Packets:
             if not got:
                 raise EndOfStream
             self._have += got
-            if self._have > SIZE // 2 or got < 1 << 13:
-                return
+            if self._have > SIZE // 2 or not self._has_more():
+                return  # what came may be the end of the result, after which nothing comes
 
     def _whole_packets(self) -> tuple[list[int], int]:
         """Where the rows of the buffer begin, and where the last one ends."""

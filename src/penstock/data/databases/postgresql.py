@@ -15,11 +15,11 @@ import psycopg
 from psycopg import capabilities
 from psycopg.pq import TransactionStatus
 
-from penstock.data.databases import postgresql_binary, postgresql_text
+from penstock.data.databases import postgresql_binary, postgresql_text, postgresql_unload
 from penstock.data.databases.address import Address, Dialect
 from penstock.data.databases.postgresql_errors import errors, one_line
-from penstock.data.databases.postgresql_pipeline import copied_out, end_of_copy, run_for_each
-from penstock.data.databases.postgresql_types import choose_types, declared_type, exact_text
+from penstock.data.databases.postgresql_insert import insert_rows
+from penstock.data.databases.postgresql_types import choose_types, declared_type
 from penstock.data.databases.rows import (
     ConnectionLost,
     DatabaseError,
@@ -30,6 +30,7 @@ from penstock.data.databases.rows import (
     name_parts,
     of_width,
     quote,
+    unquoted,
 )
 from penstock.data.databases.statements import (
     Statement,
@@ -40,8 +41,7 @@ from penstock.data.databases.statements import (
     split_script,
     with_arguments,
 )
-from penstock.data.formats import TSV, Column, Format, FormatError, write_rows
-from penstock.data.values import to_text
+from penstock.data.formats import TSV, Format, FormatError, write_rows
 
 _NAME = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
 _PLAIN_INSERT = re.compile(
@@ -225,7 +225,7 @@ class PostgresqlDatabase:
             if plain is not None and self._takes_copy(plain["table"]):
                 columns = plain["columns"] or ", ".join(self._columns(plain["table"])[: statement.placeholders])
                 return self._copy_in(plain["table"], columns, statement.placeholders, batches, target)
-            return self._run_for_each(statement, batches, target)
+            return insert_rows(self._connection, statement, _query(statement), batches, target)
 
     def insert_into(
         self,
@@ -243,7 +243,8 @@ class PostgresqlDatabase:
                 return self._copy_in(found, ", ".join(names), len(names), batches, target)
             places = ", ".join("?" * len(names))
             insert = f"INSERT INTO {found} ({', '.join(names)}) VALUES ({places})"  # noqa: S608
-            return self._run_for_each(one_statement(insert, self.dialect, "INSERT"), batches, target)
+            statement = one_statement(insert, self.dialect, "INSERT")
+            return insert_rows(self._connection, statement, _query(statement), batches, target)
 
     def takes(self, format: Format) -> bool:
         """Whether COPY speaks this format, and the database's text is UTF-8."""
@@ -267,7 +268,15 @@ class PostgresqlDatabase:
                 if postgresql_binary.takes(types) and postgresql_binary.is_available():
                     return self._load_binary(copy, types, format, chain(start, pieces), table)
             checked = postgresql_text.without_end_marks(chain(start, pieces), format)
-            return self._load(f"{copy} {postgresql_text.options(format)}", checked, table)
+            try:
+                return self._load(f"{copy} {postgresql_text.options(format)}", checked, table, 0)
+            except ConnectionLost:
+                raise
+            except DatabaseError as error:
+                if not format.quote_char or ", row " not in str(error):
+                    raise
+                # COPY counts the line breaks in quotes, but for those before the first line's end
+                raise TextNotTaken(str(error)) from error
 
     def _load(self, copy: str, pieces: Iterable[bytes], table: str, rows_before: int | None = None) -> int:
         """Run one COPY; with `rows_before` its lines are rows, after so many others."""
@@ -329,6 +338,10 @@ class PostgresqlDatabase:
                 for column in cursor.description or ()
             ]
 
+    def describe(self, query: str) -> tuple[tuple[str, str], ...]:
+        """The columns of a query, each (name, type). See `Database`."""
+        return tuple([(name, kind) for name, kind, _ in self.columns_of(query)])
+
     def plain_table(self, table: str, schema: str | None) -> str | None:
         """The quoted name of a table that is nothing more, and that no other differs from by letter case alone."""
         found = self._found(table, schema)
@@ -347,24 +360,18 @@ class PostgresqlDatabase:
             raise TextNotTaken(f"{statement.first_line} is no query that COPY takes.")
         what = f"selectQuery ({statement.first_line})"
         with self.transaction(), errors(what):
-            exact = exact_text(self._connection, statement.numbered())
-            if exact is None:
-                raise TextNotTaken(f"{what} has columns whose text must be made value by value.")
-            names, text = exact
-            if format.columns and len(format.columns) != len(names):
-                raise TextNotTaken("The format has other columns than the query.")
-            copy = f"COPY ({text}) TO STDOUT {postgresql_text.options(format)}"
-            with psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy.encode()):
-                pieces = postgresql_text.from_copy(copied_out(self._connection), format)
-                first = next(pieces, b"")
-                write_rows(stream, format, [], columns=[Column(name) for name in names])
-                for piece in chain([first], pieces):
-                    stream.write(piece)
-                return end_of_copy(self._connection)
+            return postgresql_unload.unload(self._connection, statement.numbered(), format, stream, what)
 
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name, as it is written or in lower case."""
         return self._name(table, schema) is not None
+
+    def table_columns(self, table: str, schema: str | None = None) -> tuple[tuple[str, str], ...]:
+        """The columns of a table, each (name, type). See `Database`."""
+        found = self._found(table, schema)
+        names = self._columns(found)
+        types = self._types(found, names)
+        return tuple([(unquoted(name), declared_type(kind)) for name, kind in zip(names, types, strict=True)])
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing; of two at once, the second waits for the first."""
@@ -432,22 +439,10 @@ class PostgresqlDatabase:
             ):
                 self._connection.execute("ROLLBACK")
 
-    def _run_for_each(self, statement: Statement, batches: Iterable[Sequence[Row]], target: str) -> int:
-        progress = Progress()
-        query = _query(statement)
-        for batch in of_width(batches, statement.placeholders, target, progress):
-            what = f"rows {progress.rows + 1} to {progress.rows + len(batch)} for {target}"
-            try:
-                with errors(what):
-                    run_for_each(self._connection, query, [[_encoded(value) for value in row] for row in batch])
-            except (TypeError, UnicodeError) as error:
-                raise DatabaseError(f"PostgreSQL cannot take {what}: {error}") from error
-        return progress.rows
-
     def _copy_in(self, table: str, columns: str, width: int, batches: Iterable[Sequence[Row]], target: str) -> int:
         progress = Progress()
         copy = f"COPY {table} ({columns}) FROM STDIN".encode()
-        with errors(target), psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy) as stream:
+        with errors(target, 0), psycopg.RawCursor(self._connection) as cursor, cursor.copy(copy) as stream:
             for batch in of_width(batches, width, target, progress):
                 try:
                     write_rows(stream, TSV(), [batch], first_row=progress.rows + 1)
@@ -498,13 +493,6 @@ def _batches(
             if not rows:
                 return
             yield rows
-
-
-def _encoded(value: object) -> bytes | None:
-    text = to_text(value)
-    if text is not None and "\0" in text:
-        raise TypeError("PostgreSQL text cannot contain NUL (0x00) bytes.")
-    return None if text is None else text.encode()
 
 
 def _query(statement: Statement) -> bytes:

@@ -13,16 +13,17 @@ import re
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
-from penstock.data.databases.postgresql_text import has_blank_line
-from penstock.data.formats import Format
+from penstock.data.databases import duckdb_csv as csv
+from penstock.data.formats import Format, Row
+from penstock.data.formats.structure import QuotedStructure
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,35 +32,28 @@ _PIECE = 12 << 20
 _AHEAD = 2
 _MEMORY = "100MB"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_SAME = "{v}::VARCHAR IS NOT DISTINCT FROM {c}"
-_VALID = "{c} IS NULL OR {v} IS NOT NULL AND"
-_ANY_DAY = "{v} >= '0001-01-01' AND {v} < '10000-01-01'"
-_SECOND = "[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\\.[0-9]{{1,6}})?"
-_GUARDS = {
-    "smallint": ("SMALLINT", _SAME),
-    "integer": ("INTEGER", _SAME),
-    "bigint": ("BIGINT", _SAME),
-    "date": ("DATE", f"{_VALID} {_SAME} AND {_ANY_DAY}"),
-    "timestamp without time zone": (
-        "TIMESTAMP",
-        f"{_VALID} {_ANY_DAY}"
-        f" AND ({{c}} LIKE '____-__-__ __:__:__' OR {_SAME} OR regexp_full_match({{c}}, '{_SECOND}'))",
+_SECOND = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,6})?"
+_ZONE = "(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)"
+_FLOAT = "-?[0-9]{1,17}(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,2})?"
+_ANY_DAY = "{c} IS NULL OR {v} >= '0001-01-01' AND {v} < '10000-01-01'"
+_VALUES = {
+    "smallint": csv.Value("CAST({c} AS SMALLINT)", csv.SAME),
+    "integer": csv.Value("CAST({c} AS INTEGER)", csv.SAME),
+    "bigint": csv.Value("CAST({c} AS BIGINT)", csv.SAME),
+    "date": csv.Value("CAST({c} AS DATE)", f"{csv.SAME} AND ({_ANY_DAY})"),
+    "timestamp with time zone": csv.Value(
+        "CAST({c} AS TIMESTAMPTZ)",
+        f"({{c}} IS NULL OR regexp_full_match({{c}}, '{_SECOND}{_ZONE}')) AND ({_ANY_DAY})",
     ),
-    "timestamp with time zone": (
-        "TIMESTAMPTZ",
-        f"{_VALID} regexp_full_match({{c}}, '{_SECOND}(Z|[+-](0[0-9]|1[0-4])(:[0-5][0-9])?)') AND {_ANY_DAY}",
-    ),
-    "boolean": ("BOOLEAN", f"{_VALID} {{c}} IN ('true', 'false', 't', 'f')"),
-    "double precision": (
-        "DOUBLE",
-        f"{_VALID} regexp_full_match({{c}}, '-?[0-9]{{{{1,17}}}}(\\.[0-9]{{{{1,20}}}})?([eE][+-]?[0-9]{{{{1,2}}}})?')",
-    ),
-    "uuid": ("UUID", _SAME),
-    "text": ("VARCHAR", ""),
-    "character varying": ("VARCHAR", ""),
-    "json": ("VARCHAR", ""),
+    "boolean": csv.Value("CAST({c} AS BOOLEAN)", "{c} IS NULL OR {c} IN ('true', 'false', 't', 'f')"),
+    "double precision": csv.Value("CAST({c} AS DOUBLE)", f"{{c}} IS NULL OR regexp_full_match({{c}}, '{_FLOAT}')"),
+    "uuid": csv.Value("CAST({c} AS UUID)", csv.SAME),
+    "text": csv.Value(),
+    "character varying": csv.Value(),
+    "json": csv.Value(),
 }
-"""PostgreSQL's name of a type: DuckDB's, and when the value `{v}` of the text `{c}` is what PostgreSQL reads."""
+"""PostgreSQL's name of a type: what DuckDB makes of its text, and when that is what PostgreSQL reads."""
+_TIMESTAMP = "timestamp without time zone"
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _VARYING = re.compile(r"character varying\(\d+\)")
 
@@ -74,11 +68,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Text:
-    """A file of whole records, its path, whether DuckDB would see all of them, and how the last ends."""
+    """A file of whole records, its path, how many there are, and whether each has its columns and ends in `\r\n`.
+
+    The number is None if DuckDB would see other records.
+    """
 
     stream: BinaryIO
     path: str
-    is_plain: bool
+    records: int | None
     ends_in_crlf: bool
 
 
@@ -89,7 +86,7 @@ def is_available() -> bool:
 
 def takes(types: list[str]) -> bool:
     """Whether there is a binary form of each of these types, as PostgreSQL names them; a single column has none."""
-    return len(types) > 1 and all(_guard(kind) is not None for kind in types)
+    return len(types) > 1 and all(_value(kind, (), 0) is not None for kind in types)
 
 
 class BinaryMaker:
@@ -97,7 +94,8 @@ class BinaryMaker:
 
     def __init__(self, types: list[str], format: Format) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="penstock-load-")
-        self._query = _query(types, format)
+        self._types, self._format = types, format
+        self._rows: Sequence[Row] = ()  # the first ones
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
@@ -131,28 +129,44 @@ class BinaryMaker:
             with ExitStack() as stack:
                 stream, path = self._file()
                 stack.enter_context(stream)
-                size, is_plain, last = 0, True, block
+                structure = QuotedStructure(self._format.column_separator)
+                self._rows = self._rows or csv.first_rows(block, self._format)
+                has_mark, size, last = False, 0, block
                 while block is not None and (not size or size + len(block) <= _PIECE):
                     stream.write(block)
+                    structure.take(block)
                     size += len(block)
-                    is_plain = is_plain and not has_blank_line(block) and not block.startswith(_BYTE_ORDER_MARK)
+                    has_mark |= block.startswith(_BYTE_ORDER_MARK)
                     last, block = block, next(text, None)
+                structure.end()
                 stream.seek(0)
                 stack.pop_all()  # whoever uses it closes it
-            yield Text(stream, path, is_plain, ends_in_crlf=last.endswith(b"\r\n"))
+            yield Text(stream, path, None if has_mark else self._records(structure), last.endswith(b"\r\n"))
+
+    def _records(self, structure: QuotedStructure) -> int | None:
+        """The number of records, if all have their columns and end alike."""
+        if structure.separators != structure.records * (len(self._types) - 1):
+            return None
+        return structure.records if structure.returns in (0, structure.records) else None
 
     def make(self, text: Text) -> BinaryIO | None:
         """The binary form of a text; None if a value or a record may not be read alike."""
         import duckdb
 
-        if not text.is_plain:
+        if text.records is None:
             return None
         connection = self._start()
         binary, path = self._file()
-        ends = "" if text.ends_in_crlf else ", new_line = '\\n'"  # DuckDB finds it where it can, and errs else
+        ends = None if text.ends_in_crlf else "\\n"  # DuckDB finds it where it can, and errs else
+        plain = replace(self._format, header=False)
         try:
-            connection.execute(self._query.format(text=text.path, binary=path, ends=ends))
+            asked = query(f"'{text.path}'", self._types, plain, self._rows, ends)
+            made = connection.execute(f"COPY ({asked}) TO '{path}' (FORMAT postgres_binary, USE_TMP_FILE false)")
+            rows = made.fetchone()
         except duckdb.Error:
+            binary.close()
+            return None
+        if rows is None or rows[0] != text.records:
             binary.close()
             return None
         return binary
@@ -210,42 +224,26 @@ def _ahead(items: Iterator[Text]) -> Iterator[Iterator[Text]]:
                 item.stream.close()
 
 
-def _query(types: list[str], format: Format) -> str:
-    """What makes a piece; `{text}` and `{binary}` are the paths, `{ends}` says what ends a record."""
-    columns, values, guards = [], [], []
-    for number, kind in enumerate(types):
-        guard = _guard(kind)
-        assert guard is not None
-        name, condition = guard
-        columns.append(f"c{number}: 'VARCHAR'")
-        values.append(f"c{number}, TRY_CAST(c{number} AS {name}) AS v{number}")
-        if condition:
-            guards.append(f"({condition.format(c=f'c{number}', v=f'v{number}')})")
-    read = (
-        f"read_csv('{{text}}', columns = {{{{{', '.join(columns)}}}}},"
-        f" delim = E'\\x{ord(format.column_separator):02x}', quote = '\"', escape = '\"', nullstr = '',"
-        " allow_quoted_nulls = false, header = false, auto_detect = false,"
-        " strict_mode = true{ends})"
-    )
-    where = " AND ".join(guards).replace("{", "{{").replace("}", "}}") or "true"
-    names = ", ".join([f"v{number}" for number in range(len(types))])
-    return (
-        f"COPY (SELECT {names} FROM (SELECT {', '.join(values)} FROM {read})"  # noqa: S608
-        f" WHERE CASE WHEN {where} THEN true ELSE error('other') END)"
-        " TO '{binary}' (FORMAT postgres_binary, USE_TMP_FILE false)"
+def query(path: str, types: Sequence[str], format: Format, rows: Sequence[Row], new_line: str | None = "\\n") -> str:
+    """The values of a text file for columns of these types; `rows` are its first. `path` is a literal of SQL."""
+    values = [_value(kind, rows, place) for place, kind in enumerate(types)]
+    return csv.select(
+        path, format, [value for value in values if value is not None], header=format.header, new_line=new_line
     )
 
 
-def _guard(kind: str) -> tuple[str, str] | None:
+def _value(kind: str, rows: Sequence[Row], place: int) -> csv.Value | None:
+    if kind == _TIMESTAMP:
+        return csv.timestamp(_SECOND, rows, place)
     number = _NUMERIC.fullmatch(kind)
     if number is not None:
         precision, scale = int(number[1]), int(number[2])
         if not 0 <= scale <= precision <= 38:
             return None
-        fraction = f"(\\.[0-9]{{{{1,{scale}}}}})?" if scale else ""
-        plain = f"regexp_full_match({{c}}, '-?[0-9]{{{{1,{max(precision - scale, 1)}}}}}{fraction}')"
-        return f"DECIMAL({precision},{scale})", f"{_SAME} OR {{v}} IS NOT NULL AND {plain}"
-    return _GUARDS["character varying"] if _VARYING.fullmatch(kind) else _GUARDS.get(kind)
+        fraction = f"(\\.[0-9]{{1,{scale}}})?" if scale else ""
+        plain = f"regexp_full_match({{c}}, '-?[0-9]{{1,{max(precision - scale, 1)}}}{fraction}')"
+        return csv.Value(f"CAST({{c}} AS DECIMAL({precision},{scale}))", f"{csv.SAME} OR {plain}")
+    return _VALUES.get("text" if _VARYING.fullmatch(kind) else kind)
 
 
 def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -260,6 +258,7 @@ def _connect(folder: Path) -> duckdb.DuckDBPyConnection:
         }
     )
     connection.execute(f"LOAD '{extension()}'")
+    connection.execute(csv.SETTINGS)
     return connection
 
 

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from select import select
+from itertools import count
+from select import POLLIN, POLLOUT, poll
 
 import psycopg
 from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-_RECORDS_AT_ONCE = 2048
+_BYTES_AT_ONCE = 1 << 19
 _ROWS_AT_ONCE = 250
-_STATEMENT = b"penstock_rows"
+_numbers = count()
 
 
 def copied_out(connection: psycopg.Connection) -> Iterator[bytes]:
     """What a COPY TO STDOUT sends, many records at once; psycopg's own loop takes twice as long for each record."""
     records: list[bytes | bytearray | memoryview] = []
-    read = connection.pgconn.get_copy_data
-    while True:
-        size, record = read(1)
-        if size > 0:
-            records.append(record)
-            if len(records) < _RECORDS_AT_ONCE:
-                continue
-        elif size == 0:
-            select([connection.pgconn.socket], [], [])
+    add, read = records.append, connection.pgconn.get_copy_data
+    waiting = poll()
+    waiting.register(connection.pgconn.socket, POLLIN)
+    length, size = 0, 1
+    while size >= 0:
+        while length < _BYTES_AT_ONCE:
+            size, record = read(1)
+            if size <= 0:
+                break
+            add(record)
+            length += size
+        if size == 0:
+            waiting.poll()
             connection.pgconn.consume_input()
-            continue
-        if records:
+        elif records:
             yield b"".join(records)
-            records = []
-        if size < 0:
-            return
+            records.clear()
+            length = 0
 
 
 def end_of_copy(connection: psycopg.Connection) -> int:
@@ -49,63 +51,103 @@ def end_of_copy(connection: psycopg.Connection) -> int:
     return rows
 
 
-def run_for_each(connection: psycopg.Connection, query: bytes, rows: Sequence[Sequence[bytes | None]]) -> None:
-    """Run a statement for each row of texts, in an open transaction; raises the error of the first that fails.
+def run_alone(connection: psycopg.Connection, statement: bytes) -> None:
+    """Run a statement without psycopg, which drops all prepared statements after any that says ROLLBACK."""
+    result = connection.pgconn.exec_(statement)
+    if result.status != ExecStatus.COMMAND_OK:
+        raise error_from_result(result)
 
-    While the server works on some rows, the next ones are sent. Rows that a statement returns are left out.
+
+class RowStatement:
+    """A statement that is prepared once and run for many rows of texts, in an open transaction.
+
+    `done` is for how many rows of the last `run` it has run, so the first that failed is the next one; if it failed
+    before it `is_prepared`, that is no fault of a row.
     """
-    pgconn = connection.pgconn
-    if not rows:
-        return
-    waiting = 0
-    pgconn.enter_pipeline_mode()
-    try:
-        pgconn.send_prepare(_STATEMENT, query)
-        for at in range(0, len(rows), _ROWS_AT_ONCE):
-            for row in rows[at : at + _ROWS_AT_ONCE]:
-                pgconn.send_query_prepared(_STATEMENT, row)
-            pgconn.pipeline_sync()
-            pgconn.flush()
-            waiting += 1
-            if waiting == 2:
-                waiting -= 1
-                _end_of_batch(pgconn)
-        if waiting:
-            waiting -= 1
-            _end_of_batch(pgconn)
-    except psycopg.Error:
-        while pgconn.status == ConnStatus.OK and waiting:
-            waiting -= 1
-            with suppress(psycopg.Error):
-                _end_of_batch(pgconn)
-        raise
-    finally:
-        if pgconn.status == ConnStatus.OK:
-            pgconn.exit_pipeline_mode()
-    with psycopg.RawCursor(connection) as cursor:
-        cursor.execute(b"DEALLOCATE " + _STATEMENT)
 
+    def __init__(self, connection: psycopg.Connection, query: bytes) -> None:
+        self._connection = connection
+        self._pgconn = connection.pgconn
+        self._query = query
+        self._name = b"penstock_%d" % next(_numbers)
+        self._waiting = 0
+        self._error: psycopg.Error | None = None
+        self.is_prepared = False
+        self.done = 0
 
-def _end_of_batch(pgconn: PGconn) -> None:
-    """Read the results of a batch to its end; raises the first error of them."""
-    error: psycopg.Error | None = None
-    while True:
-        result = _next_result(pgconn)
-        if result is None:
-            if pgconn.status == ConnStatus.OK:
-                continue
-            raise error or psycopg.OperationalError(pgconn.error_message.decode(errors="replace"))
-        if result.status == ExecStatus.PIPELINE_SYNC:
-            break
-        if result.status == ExecStatus.FATAL_ERROR and error is None:
-            error = error_from_result(result)
-    if error is not None:
-        raise error
+    def run(self, rows: Sequence[Sequence[bytes | None]]) -> None:
+        """Run it for each row; raises the error of the first that fails. Rows that it returns are left out."""
+        if rows:
+            self.send(rows)
+            self.receive()
+
+    def send(self, rows: Sequence[Sequence[bytes | None]]) -> None:
+        """Begin to run it for each row; nothing else can be done with the connection until `receive`.
+
+        While the server works on some rows, the next ones are sent.
+        """
+        pgconn, name = self._pgconn, self._name
+        self.done = self._waiting = 0
+        self._error = None
+        pgconn.enter_pipeline_mode()
+        try:
+            if not self.is_prepared:
+                pgconn.send_prepare(name, self._query)
+            for at in range(0, len(rows), _ROWS_AT_ONCE):
+                if self._waiting == 2:
+                    self._end_of_batch()
+                if self._error is not None:
+                    return
+                for row in rows[at : at + _ROWS_AT_ONCE]:
+                    pgconn.send_query_prepared(name, row)
+                pgconn.pipeline_sync()
+                pgconn.flush()
+                self._waiting += 1
+        except psycopg.Error as error:
+            self._error = self._error or error
+
+    def receive(self) -> None:
+        """Wait for what was sent; raises the error of the first row that failed."""
+        try:
+            while self._waiting and self._pgconn.status == ConnStatus.OK:
+                self._end_of_batch()
+        except psycopg.Error as error:
+            self._error = self._error or error
+        if self._pgconn.status == ConnStatus.OK:
+            self._pgconn.exit_pipeline_mode()
+        if self._error is not None:
+            raise self._error
+
+    def forget(self) -> None:
+        """Drop it from the server."""
+        if self.is_prepared:
+            with psycopg.RawCursor(self._connection) as cursor:
+                cursor.execute(b"DEALLOCATE " + self._name)
+
+    def _end_of_batch(self) -> None:
+        """Read the results of a batch to its end, and keep the first error."""
+        self._waiting -= 1
+        while True:
+            result = _next_result(self._pgconn)
+            if result is None:
+                if self._pgconn.status == ConnStatus.OK:
+                    continue
+                raise psycopg.OperationalError(self._pgconn.error_message.decode(errors="replace"))
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                return
+            if result.status == ExecStatus.FATAL_ERROR:
+                self._error = self._error or error_from_result(result)
+            elif self._error is None and not self.is_prepared:
+                self.is_prepared = True
+            elif self._error is None:
+                self.done += 1
 
 
 def _next_result(pgconn: PGconn) -> PGresult | None:
+    waiting = poll()
     while pgconn.is_busy():
         is_sent = pgconn.flush() == 0
-        select([pgconn.socket], [] if is_sent else [pgconn.socket], [])
+        waiting.register(pgconn.socket, POLLIN if is_sent else POLLIN | POLLOUT)
+        waiting.poll()
         pgconn.consume_input()
     return pgconn.get_result()

@@ -9,13 +9,13 @@ takes quotes where RFC 4180 allows none, so every piece is checked.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
+from penstock.data.databases.headers import without_header
 from penstock.data.databases.rows import TextNotTaken
-from penstock.data.formats import Format, read_rows
+from penstock.data.formats import Format
 from penstock.data.records import LONGEST_RECORD
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def to_copy(stream: BinaryIO, format: Format, width: int) -> Iterator[bytes]:
     pieces = _quoted_pieces(stream, format) if format.quote_char else _escaped_pieces(stream)
     if format.header:
         first = next(pieces, b"")
-        rest = _without_header(first, format, width)
+        rest = without_header(first, format, width)
         if rest:
             yield rest
     yield from pieces
@@ -97,15 +97,15 @@ def _may_have_blank_line(piece: bytes) -> bool:
     return False
 
 
-def from_copy(pieces: Iterable[bytes], format: Format) -> Iterator[bytes]:
-    """Whole records as COPY wrote them, as our format writes them. Raises `TextNotTaken` before the first."""
-    for number, piece in enumerate(pieces):
-        if format.quote_char is None:
-            yield _our_escapes(piece, format)
-            continue
-        if number == 0 and piece.startswith(_BYTE_ORDER_MARK) and not format.header:
-            raise TextNotTaken("The first value begins with what readers take for a byte order mark.")
-        yield piece
+def refuse_start(piece: bytes, format: Format) -> None:
+    """Raise `TextNotTaken` for what COPY wrote first, if readers of our format would take it for something else."""
+    if format.quote_char is not None and piece.startswith(_BYTE_ORDER_MARK) and not format.header:
+        raise TextNotTaken("The first value begins with what readers take for a byte order mark.")
+
+
+def from_copy(piece: bytes, format: Format) -> bytes:
+    """Whole records as COPY wrote them, as our format writes them."""
+    return piece if format.quote_char is not None else _our_escapes(piece, format)
 
 
 def _our_escapes(piece: bytes, format: Format) -> bytes:
@@ -244,18 +244,3 @@ def _check_first_end(piece: bytes) -> None:
     end = _FIRST_END.match(piece)
     if end is not None and end[0].endswith(b"\r"):
         raise TextNotTaken("The first record ends in a carriage return alone.")
-
-
-def _without_header(piece: bytes, format: Format, width: int) -> bytes:
-    if format.quote_char:
-        end = _FIRST_END.match(piece)
-        position = end.end() if end else 0
-    else:
-        position = piece.find(b"\n") + 1
-        while position and _is_escaped(piece, position - 1):
-            position = piece.find(b"\n", position) + 1
-    rows = read_rows(io.BytesIO(piece[:position]), format)
-    next(rows, None)  # it refuses names that are not the format's
-    if len(rows.columns) != width:
-        raise TextNotTaken("The header has other columns than the table.")
-    return piece[position:]

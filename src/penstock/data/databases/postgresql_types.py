@@ -58,7 +58,14 @@ _DECLARED = {
     "date": "DATE",
     "bytea": "BYTEA",
     "uuid": "UUID",
+    "boolean": "BOOLEAN",
+    "smallint": "SMALLINT",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "real": "REAL",
+    "double precision": "DOUBLE",
 }
+"""Types by the short names that psycopg has, and by those that PostgreSQL's `format_type` writes."""
 _NUMERIC = re.compile(r"numeric\((\d+), ?(\d+)\)")
 
 
@@ -67,9 +74,9 @@ def declared_type(display: str) -> str:
     numeric = _NUMERIC.fullmatch(display)
     if numeric is not None and int(numeric[2]) <= int(numeric[1]) <= 38:
         return f"DECIMAL({numeric[1]},{numeric[2]})"
-    if re.fullmatch(r"timestamptz(\(\d\))?", display):
+    if re.fullmatch(r"timestamptz(\(\d\))?|timestamp(\(\d\))? with time zone", display):
         return "TIMESTAMP WITH TIME ZONE"
-    if re.fullmatch(r"timestamp(\(\d\))?", display):
+    if re.fullmatch(r"timestamp(\(\d\))?( without time zone)?", display):
         return "TIMESTAMP"
     return _DECLARED.get(display, "VARCHAR")
 

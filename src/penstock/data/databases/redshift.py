@@ -184,9 +184,17 @@ class RedshiftDatabase:
         """Refused; see `takes`."""
         raise TextNotTaken("Redshift unloads to S3 alone.")
 
+    def describe(self, query: str) -> tuple[tuple[str, str], ...]:
+        """Refused; see `takes`."""
+        raise TextNotTaken("Redshift unloads to S3 alone.")
+
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name; letter case does not matter."""
         return self._name(table, schema) is not None
+
+    def table_columns(self, table: str, schema: str | None = None) -> tuple[tuple[str, str], ...]:
+        """The columns of a table, without types. See `Database`."""
+        return tuple([(name, "") for name in self._columns(*self._found(table, schema))])
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing."""

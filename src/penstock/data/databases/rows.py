@@ -76,6 +76,11 @@ def name_parts(table: str, schema: str | None) -> tuple[str | None, str, bool]:
     return schema or before, quoted.replace('""', '"') or plain, bool(quoted)
 
 
+def unquoted(name: str) -> str:
+    """The name that `quote` has quoted."""
+    return name[1:-1].replace('""', '"')
+
+
 def quote(name: str) -> str:
     """A name as SQL takes it whatever its characters are."""
     return '"' + name.replace('"', '""') + '"'

@@ -121,9 +121,7 @@ class SqliteDatabase:
         """Insert rows into a table, in one transaction."""
         found = self._found(table, schema)
         if columns is None:
-            with _errors(f"reading the columns of {table}"):
-                rows = self._connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (found,))
-                columns = [name for name, hidden in rows if not hidden]
+            columns = [name for name, _ in self.table_columns(table, schema)]
         names = ", ".join([quote(column) for column in columns])
         places = ", ".join("?" * len(columns))
         statement = one_statement(
@@ -147,9 +145,20 @@ class SqliteDatabase:
         """Refused; see `takes`."""
         raise TextNotTaken("SQLite has no bulk unload of text.")
 
+    def describe(self, query: str) -> tuple[tuple[str, str], ...]:
+        """Refused; see `takes`."""
+        raise TextNotTaken("SQLite has no bulk unload of text.")
+
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name; letter case does not matter."""
         return self._name(table, schema) is not None
+
+    def table_columns(self, table: str, schema: str | None = None) -> tuple[tuple[str, str], ...]:
+        """The columns of a table, each (name, type). See `Database`."""
+        found = self._found(table, schema)
+        with _errors(f"reading the columns of {table}"):
+            rows = self._connection.execute("SELECT name, type, hidden FROM pragma_table_xinfo(?)", (found,))
+            return tuple([(name, kind.upper()) for name, kind, hidden in rows if not hidden])
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing; two processes may do so at once."""

@@ -98,9 +98,17 @@ class TranslatedDatabase:
         """See `Database`."""
         return self.inner.unload_text(self.translate_one(query, "selectQuery"), format, stream)
 
+    def describe(self, query: str) -> tuple[tuple[str, str], ...]:
+        """See `Database`."""
+        return self.inner.describe(self.translate_one(query, "selectQuery"))
+
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """See `Database`."""
         return self.inner.table_exists(table, schema)
+
+    def table_columns(self, table: str, schema: str | None = None) -> tuple[tuple[str, str], ...]:
+        """See `Database`."""
+        return self.inner.table_columns(table, schema)
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """See `Database`."""

@@ -87,7 +87,7 @@ def _pieces(stream: BinaryIO, format: Format, longest: int) -> Iterator[tuple[li
     parse = quoted.parse if format.quote_char else escaped.parse
     try:
         if format.quote_char:
-            stream = cast("BinaryIO", _WithoutMark(stream))
+            stream = cast("BinaryIO", WithoutMark(stream))
         for data in whole_records(stream, format, longest):
             try:
                 text = decoded(data, longest)
@@ -114,7 +114,7 @@ def _pieces(stream: BinaryIO, format: Format, longest: int) -> Iterator[tuple[li
         raise row_error(row, line, str(error)) from None
 
 
-class _WithoutMark:
+class WithoutMark:
     """A stream without the byte order mark that it may begin with."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -125,6 +125,7 @@ class _WithoutMark:
         self._first = self._first.removeprefix(BOM_UTF8)
 
     def read(self, size: int) -> bytes:
+        """As a stream does."""
         if self._first:
             data, self._first = self._first, b""
             return data
@@ -147,7 +148,7 @@ def _records_in(text: str, format: Format) -> int:
     """How many records the beginning of a text has, the last of which is not whole."""
     if format.quote_char is None:
         return len(split_records(text, format))
-    return sum(1 for _ in quoted.records(text + "x", format))
+    return sum(1 for _ in quoted.counted(text + "x", format))
 
 
 def _lines_before(text: str, index: int, format: Format) -> int:
@@ -155,7 +156,7 @@ def _lines_before(text: str, index: int, format: Format) -> int:
     if format.quote_char is None:
         separator = format.record_separator
         return separator.join([*split_records(text, format)[:index], ""]).count("\n")
-    reader = quoted.records(text, format)
+    reader = quoted.counted(text, format)
     for _ in range(index):
         next(reader)
     return int(reader.line_num)

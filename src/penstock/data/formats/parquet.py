@@ -6,6 +6,7 @@ survive that is refused before. In return the values of a file come typed; what 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -121,6 +122,7 @@ def _read(stream: BinaryIO, format: Parquet, batch_size: int) -> Iterator[Sequen
                         ]
                     yield rows
             except duckdb.Error as error:
+                raise_if_full(error)
                 raise FormatError(f"The data is no Parquet file that can be read: {_one_line(error)}.") from None
 
 
@@ -208,12 +210,12 @@ def _through_a_pipe(pipe: Path, pieces: Iterator[bytes], run: Callable[[], None]
     """Run the query while it is fed. There is more than a pipe holds, or it could be closed before DuckDB opens it."""
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # so that opening it to write does not wait
-    errors: list[FormatError] = []
+    errors: list[FormatError | OSError] = []
 
     def copy() -> None:
         try:
             run()
-        except FormatError as error:
+        except (FormatError, OSError) as error:
             errors.append(error)
         finally:
             os.close(reader)  # whoever still writes gets a BrokenPipeError
@@ -239,6 +241,7 @@ def _run(query: str, folder: Path, columns: Sequence[Column]) -> None:
         with _connect(str(folder)) as connection:
             connection.execute(query)
     except duckdb.Error as error:
+        raise_if_full(error)
         raise FormatError(f"The rows do not fit into Parquet: {_one_line(error, columns)}.") from None
 
 
@@ -318,6 +321,12 @@ def _connect(folder: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY, "temp_directory": folder})
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def raise_if_full(error: Exception) -> None:
+    """Raise OSError where DuckDB says that a disk is full."""
+    if os.strerror(errno.ENOSPC) in str(error):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def literal(path: Path) -> str:

@@ -76,6 +76,11 @@ def records(text: str, format: Format) -> Any:
     return csv.reader(io.StringIO(text, newline="\n"), delimiter=format.column_separator)
 
 
+def counted(text: str, format: Format) -> Any:
+    """The same reader for what may be wrong: a carriage return alone, at which it would stop, is a blank."""
+    return records(_BARE_RETURN.sub(" ", text), format)
+
+
 def text_of(batch: Sequence[Row], format: Format, line_end: str = "\n") -> str:
     """The text of rows, `line_end` after each. Raises `BadRecord`."""
     rows = [texts_of(row, index) for index, row in enumerate(batch)]
@@ -128,7 +133,7 @@ def _absent(text: str) -> str:
 
 def _misplaced_quote(text: str, position: int, format: Format) -> BadRecord:
     separator = format.column_separator
-    rows = list(records(text[:position], format))
+    rows = list(counted(text[:position], format))
     starts_record = position == 0 or text[position - 1] == "\n"
     index = len(rows) if starts_record else len(rows) - 1
     if not starts_record and text[position - 1] != separator:

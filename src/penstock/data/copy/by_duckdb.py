@@ -1,0 +1,137 @@
+"""What all copies by DuckDB have in common: its connection, its errors, and files that it reads by itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from penstock.data.databases import Database, TextNotTaken
+from penstock.data.formats import FormatError
+from penstock.data.formats.parquet import raise_if_full
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from penstock.data.databases.postgresql import PostgresqlDatabase
+
+_MEMORY = "400MB"
+"""Of this DuckDB keeps at most a quarter waiting to be written; with less, one of its two threads would wait."""
+_MEMORY_OF_LONG_ROWS = "160MB"
+_BLOCK = 1 << 20
+
+
+def own_path(stream: BinaryIO) -> Path | None:
+    """The path of a stream that is a file."""
+    try:
+        path = Path(f"/proc/self/fd/{stream.fileno()}")
+    except (AttributeError, OSError):
+        return None
+    return path if path.is_file() and not stream.tell() else None
+
+
+def read_to_its_end(stream: BinaryIO) -> None:
+    """Let the storage say whether the object that DuckDB has read by itself was changed meanwhile."""
+    stream.seek(0, os.SEEK_END)
+    stream.read(1)
+
+
+def postgresql_of(database: Database) -> PostgresqlDatabase:
+    """The database as a PostgreSQL that DuckDB can write for; raises `TextNotTaken` for any other."""
+    from penstock.data.databases.postgresql import PostgresqlDatabase
+    from penstock.data.databases.postgresql_binary import is_available
+    from penstock.data.formats import TSV
+
+    if not isinstance(database, PostgresqlDatabase) or not database.takes(TSV()) or not is_available():
+        raise TextNotTaken("No PostgreSQL whose text is UTF-8, or no extension of DuckDB for it.")
+    return database
+
+
+@contextmanager
+def connected(
+    folder: str, *, reads: bool = False, is_long: bool = False, threads: int = 2
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB, with its extension for PostgreSQL if that is wanted."""
+    import duckdb
+
+    from penstock.data.databases.postgresql_binary import extension
+
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "threads": threads,
+        "memory_limit": _MEMORY_OF_LONG_ROWS if is_long else _MEMORY,
+        "temp_directory": folder,
+        "autoinstall_known_extensions": False,
+    }
+    with duckdb.connect(config=config) as connection:
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        if reads:
+            connection.execute(f"LOAD '{extension()}'")
+        yield connection
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """What DuckDB does not do, goes record by record, which then says what is wrong."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise_if_full(error)
+        raise TextNotTaken(str(error)) from error
+    except FormatError as error:
+        raise TextNotTaken(str(error)) from error
+
+
+@contextmanager
+def meanwhile(check: Callable[[threading.Event], None], connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Check a file while DuckDB reads the same one; what is found ends its work, and its error ends the check."""
+    found: list[BaseException] = []
+    left = threading.Event()
+
+    def run() -> None:
+        try:
+            check(left)
+        except BaseException as error:
+            found.append(error)
+            connection.interrupt()
+
+    thread = threading.Thread(target=run, name="check")
+    thread.start()
+    try:
+        yield
+    except BaseException:
+        left.set()
+        raise
+    finally:
+        thread.join()
+        if found:
+            raise found[0]
+
+
+def binary(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[bytes]:
+    """What DuckDB writes for a binary COPY. Raises its error at the end if it did not come to its own."""
+    reader, writer = os.pipe()
+    found: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            connection.execute(f"COPY ({query}) TO '/dev/fd/{writer}' (FORMAT postgres_binary, USE_TMP_FILE false)")
+        except BaseException as error:
+            found.append(error)
+        finally:
+            os.close(writer)
+
+    thread = threading.Thread(target=run, name="binary")
+    thread.start()
+    try:
+        with os.fdopen(reader, "rb", buffering=0) as stream:  # closed, it is a broken pipe for DuckDB
+            yield from iter(partial(stream.read, _BLOCK), b"")
+    finally:
+        thread.join()
+    if found:
+        raise found[0]
