@@ -1,12 +1,13 @@
 # Everything a contributor does. `make help` says what each target is for.
 PYTHON ?= python3
 BIN := .venv/bin
+SLOW := tests/data/test_flights_year.py tests/data/test_formats_long_rows.py
 
 # The tests start Penstock hundreds of times: let Python keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench docs
+.PHONY: help setup run test test-long test-slow check bench docs
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,10 +24,13 @@ test-long: setup ## Run what takes longer: faults, the simulation, every pair of
 	PENSTOCK_SIMULATION_SECONDS=60 PENSTOCK_FAULTS_SECONDS=1 \
 		$(BIN)/python -m pytest -n 2 --dist worksteal tests/simulation tests/faults
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m by_hand --ignore tests/faults --ignore tests/simulation \
-		--ignore tests/data/test_flights_year.py
+		$(addprefix --ignore ,$(SLOW))
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "hypothesis and not by_hand" --hypothesis-profile long
 	PENSTOCK_POSTGRESQL=18 $(BIN)/python -m pytest -n 2 --dist worksteal tests/conformance/test_store.py \
 		tests/stories/test_story_first_schema.py tests/api/test_api_several_servers.py tests/faults/test_faults_postgresql.py
+
+test-slow: setup ## Run what takes many minutes: fields of 60 MB in every format, flights through every pair
+	$(BIN)/python -m pytest -m by_hand $(SLOW)
 
 check: setup ## Check style, types, import contracts and that the docs are current
 	$(BIN)/ruff check .
