@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import gc
 import gzip
+import logging
 import os
 import queue
 import threading
