@@ -295,7 +295,7 @@ def test_it_is_logged_when_events_are_taken_again(
     run: Any, endpoint: HttpReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     endpoint.answer((500, ""), (200, ""))
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, "penstock"):
         run({"type": "ShellCommandActivity", "command": "true"})
     assert caplog.messages[-1].endswith("takes events again; 1 were lost.")
 
