@@ -14,13 +14,17 @@ import psycopg
 import pytest
 from fault_pipeline import Runs, check_ends, make_pipeline, repeated, seeds
 from fault_proxy import Proxy
-from fault_site import MASTER_KEY, SECONDS, SETTINGS, Site, by_hand, until
+from fault_site import ACKNOWLEDGE, MASTER_KEY, SECONDS, SETTINGS, Site, by_hand, until
 from postgresql import SETTINGS as OF_POSTGRESQL
 from postgresql import Running, restartable_postgresql
 from test_faults_clock import check_intervals, every_second, starts
 
 COUNT = 30 if SECONDS else 10
-LONG_LEASE = SETTINGS.replace("lease = 3.0", "lease = 30").replace("system_lease = 2", "system_lease = 30")
+LONG_LEASE = (  # longer than the database is away: a short task is acknowledged by its end, which waits for that
+    SETTINGS.replace("lease = 3.0", "lease = 30")
+    .replace("system_lease = 2", "system_lease = 30")
+    .replace(f"acknowledge_within = {ACKNOWLEDGE}", "acknowledge_within = 15")
+)
 KEY = {"PENSTOCK_MASTER_KEY": MASTER_KEY}
 
 
