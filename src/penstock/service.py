@@ -211,11 +211,10 @@ class EmbeddedService:
         if self._watch.is_alive():
             self._watch.join(START_SECONDS)
         self._deliverer.stop(within=DELIVERY_SECONDS)
-        if self.owner:
-            self._tell_of_alarms()
-            release(self.engine, self.owner)
-        elif self.name:
-            delete_system_keys(self.engine, self.name)
+        try:
+            self._sign_off()
+        except self.engine.store.unavailable as error:
+            LOG.warning("The store cannot be used, and the next start puts in order what is left in it: %s", error)
         if self._metrics is not None:
             self._metrics.stop()
         self.engine.store.close()
@@ -227,6 +226,14 @@ class EmbeddedService:
             else:
                 file.let_go()
         self._held.clear()
+
+    def _sign_off(self) -> None:
+        """Leave nothing in the store that is this process's own."""
+        if self.owner:
+            self._tell_of_alarms()
+            release(self.engine, self.owner)
+        elif self.name:
+            delete_system_keys(self.engine, self.name)
 
     def _tell_of_alarms(self) -> None:
         with self.engine.store.snapshot() as tx:

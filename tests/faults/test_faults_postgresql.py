@@ -96,6 +96,20 @@ def test_a_database_that_is_cut_off_for_a_while_costs_nothing(
         site.end()
 
 
+def test_a_server_ends_as_asked_while_its_database_is_away(new_site: Callable[..., Site], postgresql_url: str) -> None:
+    site = new_site(environment=dict(KEY))
+    url = urlsplit(postgresql_url)
+    assert url.port is not None
+    with closing(Proxy(url.port)) as proxy:
+        site.server("server", "--store", postgresql_url.replace(f":{url.port}", f":{proxy.port}"))
+        until(lambda: "Ctrl-C ends it" in site.said("server"), "the server has started")
+        proxy.cut()
+        site.processes["server"].send_signal(signal.SIGTERM)
+        assert site.processes["server"].wait(30) in (0, 130, 143)
+    assert "the next start puts in order what is left in it" in site.said("server")
+    assert "Traceback" not in site.said("server")
+
+
 @by_hand
 def test_when_the_server_that_runs_the_clock_is_killed_another_misses_no_interval(
     new_site: Callable[..., Site], postgresql_url: str

@@ -175,7 +175,11 @@ class Deliverer:
         """Deliver what is due; gives the seconds to sleep."""
         try:
             due = deliver_due(self.engine, lambda: self._goes_on)
-        except Exception:  # the thread must outlive a store that is away for a while; it is tried again
+        except self.engine.store.unavailable as error:
+            if self._goes_on:
+                LOG.warning("Alarms wait, since the store cannot be used for now: %s", error)
+            return AFTER_FAILURE
+        except Exception:  # the thread must outlive it; it is tried again
             if self._goes_on:
                 LOG.exception("The delivery of alarms failed")
             return AFTER_FAILURE

@@ -57,6 +57,9 @@ class Retention:
             self._due = now + REST
         except StopIteration:
             self._steps, self._due = None, now + EVERY
+        except self.engine.store.unavailable:
+            self._steps = None  # the next one begins again
+            raise
         except Exception:  # history that stays for longer harms nobody
             LOG.exception("Old history could not be deleted; it is tried again in an hour")
             self._steps, self._due = None, now + EVERY
