@@ -240,6 +240,19 @@ def test_a_lost_connection_is_tried_again_without_doubling(
     assert len(values_of(target)) == 120_000
 
 
+def test_a_connection_that_is_lost_with_much_left_to_send_ends_the_copy(
+    storage: LocalFolder, new_side: Callable[[str], Side]
+) -> None:
+    side = new_side("postgresql")
+    assert isinstance(side, TableSide)
+    with storage.create("s3://b/bigger") as stream:
+        stream.write(b"".join([b"%d,%s\n" % (number, b"x" * 190) for number in range(200_000)]))
+    source = FileSide(storage, "s3://b/bigger", format=delimited("CSV", quoting="rfc4180"))
+    target = TableSide(side.address, "t", create_table_sql="create table t (a int, b text)")
+    with pytest.raises(ConnectionLost, match=r"terminating connection|connection"):
+        copy(source, target, Breaker(side.address, 1), pauses=())
+
+
 def values_of(side: TableSide) -> list[tuple[object, ...]]:
     with connect(side.address) as database:
         return [row for batch in database.select(f"select a from {side.table}").batches for row in batch]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import closing
+from contextlib import closing
 from functools import partial
 from typing import BinaryIO
 
@@ -79,9 +81,10 @@ def load(
             with (
                 connected(folder, reads=True, threads=1) as connection,
                 meanwhile(look, connection),
+                closing(binary(connection, query)) as blocks,
             ):
                 connection.execute(csv.SETTINGS)
-                rows = postgresql.load_binary(table, schema, columns, binary(connection, query))
+                rows = postgresql.load_binary(table, schema, columns, blocks)
             if not structure.has(rows + format.header, len(types)):
                 raise TextNotTaken("DuckDB does not see the records that are there.")
             read_to_its_end(stream)

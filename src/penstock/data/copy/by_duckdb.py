@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,8 @@ _MEMORY = "400MB"
 """Of this DuckDB keeps at most a quarter waiting to be written; with less, one of its two threads would wait."""
 _MEMORY_OF_LONG_ROWS = "160MB"
 _BLOCK = 1 << 20
+_LONGEST_MESSAGE = 1000
+"""Letters of DuckDB's message, which may hold a whole record; PostgreSQL hangs up when a COPY ends with 10,000."""
 
 
 def own_path(stream: BinaryIO) -> Path | None:
@@ -82,7 +84,7 @@ def errors() -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise_if_full(error)
-        raise TextNotTaken(str(error)) from error
+        raise TextNotTaken(str(error)[:_LONGEST_MESSAGE]) from error
     except FormatError as error:
         raise TextNotTaken(str(error)) from error
 
@@ -113,8 +115,11 @@ def meanwhile(check: Callable[[threading.Event], None], connection: duckdb.DuckD
             raise found[0]
 
 
-def binary(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[bytes]:
-    """What DuckDB writes for a binary COPY. Raises its error at the end if it did not come to its own."""
+def binary(connection: duckdb.DuckDBPyConnection, query: str) -> Generator[bytes, None, None]:
+    """What DuckDB writes for a binary COPY. Raises its error, by `errors`, at the end if it did not come to its own.
+
+    Close it before the connection: DuckDB would wait for ever for somebody to read what it writes.
+    """
     reader, writer = os.pipe()
     found: list[BaseException] = []
 
@@ -134,4 +139,5 @@ def binary(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[bytes]
     finally:
         thread.join()
     if found:
-        raise found[0]
+        with errors():
+            raise found[0]

@@ -14,6 +14,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,8 +104,8 @@ def load(database: Database, source: FileSide, target: TableSide, count: Count) 
                 with errors(), connected(folder, reads=True) as connection:
                     query, found = _values_query(connection, file, format, types)
                     count.columns = count.columns or found
-                    blocks = binary(connection, query)
-                    count.rows += postgresql.load_binary(table, schema, columns, blocks)
+                    with closing(binary(connection, query)) as blocks:
+                        count.rows += postgresql.load_binary(table, schema, columns, blocks)
                 if file.parent != Path(folder):
                     read_to_its_end(stream)
                 count.report()

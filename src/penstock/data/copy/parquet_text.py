@@ -61,12 +61,14 @@ def convert(source: FileSide, entry: Entry, target: FileSide, path: Path, count:
         errors_of(entry.uri),
         errors(),
     ):
-        own = own_path(stream) if format.quote_char and source.compression == "none" else None
+        own = own_path(stream) if source.compression == "none" else None
         plain = open_reader(count.counted(stream), source.compression)
-        way = _quoted if format.quote_char else _escaped
-        rows = way(plain, own, format, columns, path, Path(folder))
-        if own is not None:
-            read_to_its_end(stream)
+        if format.quote_char:
+            rows = _quoted(plain, own, format, columns, path, Path(folder))
+            if own is not None:
+                read_to_its_end(stream)
+        else:
+            rows = _escaped(plain, format, columns, path, Path(folder))
     count.rows += rows
     count.columns = count.columns or tuple(parse_columns(format.columns))
     count.report()
@@ -112,12 +114,10 @@ def _quoted(
     return rows
 
 
-def _escaped(
-    stream: BinaryIO, own: Path | None, format: Format, columns: Sequence[Column], made: Path, folder: Path
-) -> int:
+def _escaped(stream: BinaryIO, format: Format, columns: Sequence[Column], made: Path, folder: Path) -> int:
     """Convert text of the service's own kind, from a file without its header; the rows."""
     pieces = to_copy(stream, format, len(columns))
-    begin, path, records = b"", own or folder / "text", 0
+    begin, path, records = b"", folder / "text", 0
     with path.open("wb") as file:
         for piece in pieces:
             records += _count(piece, format, len(columns))

@@ -45,7 +45,7 @@ def end_of_copy(connection: psycopg.Connection) -> int:
     rows = 0
     while result is not None:
         if result.status != ExecStatus.COMMAND_OK:
-            raise error_from_result(result)
+            raise _error_of(result)
         rows = result.command_tuples or 0
         result = connection.pgconn.get_result()
     return rows
@@ -55,7 +55,7 @@ def run_alone(connection: psycopg.Connection, statement: bytes) -> None:
     """Run a statement without psycopg, which drops all prepared statements after any that says ROLLBACK."""
     result = connection.pgconn.exec_(statement)
     if result.status != ExecStatus.COMMAND_OK:
-        raise error_from_result(result)
+        raise _error_of(result)
 
 
 class RowStatement:
@@ -136,11 +136,17 @@ class RowStatement:
             if result.status == ExecStatus.PIPELINE_SYNC:
                 return
             if result.status == ExecStatus.FATAL_ERROR:
-                self._error = self._error or error_from_result(result)
+                self._error = self._error or _error_of(result)
             elif self._error is None and not self.is_prepared:
                 self.is_prepared = True
             elif self._error is None:
                 self.done += 1
+
+
+def _error_of(result: PGresult) -> psycopg.Error:
+    error = error_from_result(result)
+    # without a code it is not the server's: it has gone
+    return error if error.sqlstate else psycopg.OperationalError(str(error))
 
 
 def _next_result(pgconn: PGconn) -> PGresult | None:
