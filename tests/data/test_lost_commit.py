@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from penstock.data.copy import FileSide, TableSide, copy
-from penstock.data.databases import DatabaseError, parse_connection_string, postgresql
+from penstock.data.databases import DatabaseError, parse_connection_string, postgresql_transactions
 from penstock.data.databases.mysql_connection import MysqlConnection
 from penstock.data.local_folder import LocalFolder
 
@@ -63,7 +63,7 @@ def test_a_commit_whose_answer_is_lost_is_asked_about(
 def test_a_commit_that_nobody_can_tell_about_is_not_tried_again(
     source: FileSide, target: TableSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql, "_SECONDS_TO_ASK", 0.0)
+    monkeypatch.setattr(postgresql_transactions, "_SECONDS_TO_ASK", 0.0)
     monkeypatch.setattr(psycopg.Connection, "execute", breaking(psycopg.Connection.execute, "after", [1]))
     with pytest.raises(DatabaseError, match=r"lost during COMMIT of the transaction \d+.*nothing is tried again"):
         copy(source, target, pauses=(0,))

@@ -1,4 +1,4 @@
-"""Problems of parameters and their values."""
+"""Parameters: the value of each, and the problems of declarations and values."""
 
 from __future__ import annotations
 
@@ -16,6 +16,18 @@ _TYPES: dict[str, Callable[[str], object]] = {
 }
 MOST_LISTED = 50  # allowed values, in one message
 ATTRIBUTES = ("type", "description", "optional", "default", "allowedValues", "isArray", "helpText", "watermark")
+
+
+def parameter_values(definition: Definition, given: Values | None = None) -> Values:
+    """The value of every parameter: what an activation gives, else the definition's value, else the default."""
+    values: dict[str, tuple[str, ...]] = {}
+    for parameter in definition.parameters.values():
+        default = parameter.attributes.get("default")
+        if default is not None:
+            values[parameter.id] = default
+    values.update(definition.values)
+    values.update(given or {})
+    return values
 
 
 def parameter_problems(definition: Definition, given: Values, *, complete: bool) -> Iterator[Problem]:

@@ -7,19 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 
+from penstock.definition.inheritance import ancestors, inherited
 from penstock.definition.model import DEFAULT, Definition, FieldValue, PipelineObject, Ref, Values, is_secret
+from penstock.definition.parameters import parameter_values
 from penstock.definition.problems import Problem, closest, few_suggestions, shown_of
-from penstock.definition.scope import (
-    RUNTIME_NAMES,
-    CircularFields,
-    Entry,
-    ObjectFields,
-    OptionalParameter,
-    Scope,
-    ancestors,
-    inherited,
-    parameter_values,
-)
+from penstock.definition.scope import RUNTIME_NAMES, CircularFields, Entry, ObjectFields, OptionalParameter, Scope
 from penstock.expressions import ExpressionError, NotYet, UnknownName, Value, evaluate, names, parse, to_text
 
 VERBATIM = ("type", "parent")

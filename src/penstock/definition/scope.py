@@ -6,16 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from penstock.definition.model import (
-    DEFAULT,
-    Definition,
-    FieldValue,
-    ParameterObject,
-    PipelineObject,
-    Ref,
-    Values,
-    is_secret,
-)
+from penstock.definition.model import DEFAULT, FieldValue, ParameterObject, PipelineObject, Ref, Values, is_secret
 from penstock.expressions import ExpressionError, NotYet, UnknownName, Value, evaluate, parse, to_text
 from penstock.expressions import Fields as ExpressionFields
 
@@ -37,58 +28,10 @@ RUNTIME_NAMES = (
     "lastRetryTime",
 )
 """Fields that the service sets at run time though their names do not begin with @ (object_types: runtime fields)."""
-DEEPEST_PARENTS = 32
 DEEPEST_FIELDS = 32
 MOST_WORK = 10_000_000
 """What all expressions of a definition may cost together, where a character that is made costs 1."""
 READ, EVALUATION, ITEM = 20, 200, 16  # what reading a field, an expression, and an item of a list cost besides
-
-
-def inherited(definition: Definition, obj: PipelineObject) -> PipelineObject:
-    """The object with its parents' fields, or those of Default where it has no parent (service_facts, section 2).
-
-    Its own fields come first. The type of Default, and of a parent that says it is of the type Default, is no one
-    else's.
-    """
-    fields = dict(obj.fields)
-    for ancestor in ancestors(definition, obj):
-        for key, values in ancestor.fields.items():
-            if key != "parent" and (key != "type" or (ancestor.id != DEFAULT and values != (DEFAULT,))):
-                fields.setdefault(key, values)
-    return PipelineObject(obj.id, obj.name, fields)
-
-
-def ancestors(definition: Definition, obj: PipelineObject) -> Iterator[PipelineObject]:
-    """The objects that an object inherits from, nearest first.
-
-    A parent that does not exist, a circle of parents, or the thirty-third parent ends the chain.
-    """
-    seen = {obj.id}
-    current: PipelineObject | None = obj
-    while current is not None and len(seen) <= DEEPEST_PARENTS:
-        parents = current.refs("parent")
-        if parents:
-            current = definition.objects.get(parents[0])
-        elif current.id != DEFAULT:
-            current = definition.objects.get(DEFAULT)
-        else:
-            current = None
-        if current is None or current.id in seen:
-            return
-        seen.add(current.id)
-        yield current
-
-
-def parameter_values(definition: Definition, given: Values | None = None) -> Values:
-    """The value of every parameter: what an activation gives, else the definition's value, else the default."""
-    values: dict[str, tuple[str, ...]] = {}
-    for parameter in definition.parameters.values():
-        default = parameter.attributes.get("default")
-        if default is not None:
-            values[parameter.id] = default
-    values.update(definition.values)
-    values.update(given or {})
-    return values
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from itertools import chain
 
 from penstock.definition.dependencies import component_graph, family_of, find_circles, reachable
 from penstock.definition.fields import typed_problems, untyped_problems
+from penstock.definition.inheritance import DEEPEST_PARENTS
 from penstock.definition.limits import limit_problems
 from penstock.definition.model import DEFAULT, Definition, PipelineObject, Values
 from penstock.definition.parameters import parameter_problems
 from penstock.definition.period import Period
 from penstock.definition.problems import Problem, closest, few_suggestions, shown
 from penstock.definition.resolve import Finding, Resolved, resolve
-from penstock.definition.scope import DEEPEST_PARENTS
 from penstock.definition.slots import Catalogue, slots_of
 from penstock.definition.timetable import LINKS, schedule_of
 

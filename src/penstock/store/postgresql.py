@@ -8,7 +8,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -16,108 +16,20 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from penstock.store.database import Row, StoreError, Transaction
-from penstock.store.postgresql_connection import Connection, Result, Statement
+from penstock.store.postgresql_connection import Connection, Statement
+from penstock.store.postgresql_transaction import CHANNEL, PostgresqlTransaction
 from penstock.store.sql_files import migrations, queries
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
-First = Callable[[Callable[[Connection], list[Result]]], tuple[Connection, list[Result]]]
-CHANNEL = "penstock"
 MIGRATION, LEADER = 7367, 7368  # advisory locks
 HEAR_SECONDS, AGAIN_SECONDS = 1.0, 1.0
 OFFSET_SECONDS = 5.0
-MOST_ROWS = 50  # of one statement
-MOST_WAITING = 50  # statements, before the server begins with them
 CLOCK = "SELECT extract(epoch FROM clock_timestamp()) AS at"
 FOUND_DEAD = ("tcp_keepalives_idle = 4", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
 WRITING: Statement = ("BEGIN", {})
 READING: Statement = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {})
-COMMIT: Statement = ("COMMIT", {})
 _QUOTED = re.compile(r"""(["']).*\1""")  # a host that errors quote is a part of the password if that has an @
-
-
-class _PostgresqlTransaction:
-    """Statements are sent when one of them is asked for its answer, those before it in the same message.
-
-    Where they are many, the server works on the first of them while the next are made.
-    """
-
-    def __init__(self, first: First, *waiting: Statement) -> None:
-        self.used: Connection | None = None  # the one that it has begun on
-        self.queries = queries("postgresql")
-        self._first = first
-        self._waiting = list(waiting)
-        self._rows: dict[str, list[Mapping[str, Any]]] = {}
-
-    @property
-    def connection(self) -> Any:
-        """psycopg's connection, with everything sent that waits."""
-        if self._waiting or (self.used is not None and self.used.is_under_way):
-            self.send()
-        assert self.used is not None
-        return self.used.psycopg
-
-    def send(self, *asked: Statement) -> list[Result]:
-        """What comes of some statements, which are sent with all that waits."""
-        sent = [*self._waiting, *asked]
-        self._waiting.clear()
-        if self.used is None:
-            self.used, results = self._first(lambda connection: connection.run(sent))
-        else:
-            results = self.used.run(sent)
-        return results[len(results) - len(asked) :]
-
-    def execute(self, query: str, **parameters: Any) -> int:
-        if query.startswith("delete_"):
-            self._insert_rows()  # they may be among what is deleted
-        return self.send((self.queries[query], parameters))[0].count
-
-    def execute_later(self, query: str, **parameters: Any) -> None:
-        self._waiting.append((self.queries[query], parameters))
-        if len(self._waiting) >= MOST_WAITING and self.used is not None:
-            self.used.start(self._waiting)
-            self._waiting.clear()
-
-    def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._waiting += [(self.queries[query], row) for row in rows]
-
-    def insert_later(self, query: str, **parameters: Any) -> None:
-        self._rows.setdefault(query, []).append(parameters)
-
-    def _insert_rows(self) -> None:
-        """Insert what was put off, many rows with a statement."""
-        for query, rows in self._rows.items():
-            head, _, values = self.queries[query].rpartition("VALUES ")
-            for first in range(0, len(rows), MOST_ROWS):
-                part = rows[first : first + MOST_ROWS]
-                tuples = (values.replace("%(", f"%(r{number}_") for number in range(len(part)))
-                parameters = {
-                    f"r{number}_{key}": value for number, row in enumerate(part) for key, value in row.items()
-                }
-                self._waiting.append((f"{head}VALUES {', '.join(tuples)}", parameters))
-        self._rows.clear()
-
-    def commit(self) -> None:
-        """Send what waits, and the end with it; a transaction that has asked nothing may not have begun."""
-        self._insert_rows()
-        if self.used is None:
-            if len(self._waiting) == 1:
-                return
-            self.send()  # on a connection that may have been cut, which a commit must not be sent on twice
-        self.send(COMMIT)
-
-    def announce(self, message: str) -> None:
-        self._waiting.append(("SELECT pg_notify(%(channel)s, %(message)s)", {"channel": CHANNEL, "message": message}))
-
-    def one(self, query: str, **parameters: Any) -> Row | None:
-        rows = self.all(query, **parameters)
-        return rows[0] if rows else None
-
-    def all(self, query: str, **parameters: Any) -> list[Row]:
-        return self.send((self.queries[query], parameters))[0].rows
-
-    def several(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
-        return [result.rows for result in self.send(*((self.queries[query], known) for query, known in asked))]
 
 
 class PostgresqlStore:
@@ -176,8 +88,8 @@ class PostgresqlStore:
                 raise StoreError("The store on PostgreSQL was made by a newer Penstock; use that one.")
 
     @contextmanager
-    def _begun(self, begin: Statement) -> Iterator[_PostgresqlTransaction]:
-        tx = _PostgresqlTransaction(self._first, begin)
+    def _begun(self, begin: Statement) -> Iterator[PostgresqlTransaction]:
+        tx = PostgresqlTransaction(self._first, begin)
         try:
             yield tx
             tx.commit()
@@ -232,6 +144,7 @@ class PostgresqlStore:
         while not self._closing.is_set():
             try:
                 with self._open().psycopg as connection:
+                    self._hearing = connection
                     connection.execute(f"LISTEN {CHANNEL}")
                     hear(None)
                     while not self._closing.is_set():

@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from contextlib import closing
 from functools import partial
 from typing import BinaryIO
 

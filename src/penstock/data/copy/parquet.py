@@ -15,7 +15,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ from penstock.data.copy import text
 from penstock.data.copy.by_duckdb import binary, connected, errors, own_path, postgresql_of, read_to_its_end
 from penstock.data.copy.columns import Columns, into
 from penstock.data.copy.count import Count, errors_of
-from penstock.data.copy.rows import load_errors, make_table
+from penstock.data.copy.rows import load_errors, make_table, refuse_other_names
 from penstock.data.databases import Database, TextNotTaken
 from penstock.data.databases.rows import quote
 from penstock.data.formats import Column, Parquet, parse_columns
@@ -104,6 +103,7 @@ def load(database: Database, source: FileSide, target: TableSide, count: Count) 
                 with errors(), connected(folder, reads=True) as connection:
                     query, found = _values_query(connection, file, format, types)
                     count.columns = count.columns or found
+                    refuse_other_names(entry, found, count.columns)
                     with closing(binary(connection, query)) as blocks:
                         count.rows += postgresql.load_binary(table, schema, columns, blocks)
                 if file.parent != Path(folder):

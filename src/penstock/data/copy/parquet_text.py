@@ -177,7 +177,7 @@ def _value(column: Column, rows: Sequence[Row], place: int) -> csv.Value:
     made = f"CAST({{c}} AS {kind.name})"
     written = f"regexp_full_match({{c}}, '{pattern}')"
     if kind.name in _WHOLE or kind.name.startswith("DECIMAL"):
-        return csv.Value(made, f"{csv.SAME} OR {written}")
+        return csv.Value(made, csv.SAME, written)
     if kind.name == "DATE":
         return csv.Value(made, f"{csv.SAME} AND (length({{c}}) = 10) IS DISTINCT FROM false AND {csv.AFTER_YEAR_0}")
     if kind.name == "TIMESTAMP":

@@ -19,11 +19,14 @@ Batches = Generator[Sequence[Row], None, None]
 
 def load(database: Database, source: FileSide, target: TableSide, count: Count) -> None:
     """Insert the records of files into a table, in one transaction."""
+    first: Sequence[Column] = ()
     with database.transaction():
         make_table(database, target)
         for entry in objects_of(source):
             columns, batches = records(source, iter([entry]), count)
+            first = first or columns
             with closing(batches), load_errors(entry, target):
+                refuse_other_names(entry, columns, first)
                 _insert(database, target, count.rows_of(batches))
                 count.columns = count.columns or seen(columns, database, target)
 
@@ -65,16 +68,18 @@ def _read(source: FileSide, entries: Iterator[Entry], count: Count) -> Generator
             if first is None:
                 first = rows.columns
                 yield first
-            elif [column.name for column in rows.columns] != [column.name for column in first]:
-                raise CopyError(
-                    f"{entry.uri} has the columns {_listed(rows.columns)}, but the files before it"
-                    f" {_listed(first)}. Copy files of one kind."
-                )
+            refuse_other_names(entry, rows.columns, first)
             yield from rows
 
 
-def _listed(columns: Sequence[Column]) -> str:
-    return ", ".join([column.name for column in columns]) or "(none)"
+def refuse_other_names(entry: Entry, columns: Sequence[tuple[str, str]], first: Sequence[tuple[str, str]]) -> None:
+    """Raise `CopyError` for an object whose columns have other names than the first's; an empty one has none."""
+    names, others = ([name for name, _ in side] for side in (columns, first))
+    if names and names != others:
+        raise CopyError(
+            f"{entry.uri} has the columns {', '.join(names)}, but the files before it {', '.join(others) or '(none)'}."
+            " Copy files of one kind."
+        )
 
 
 def select(database: Database, source: TableSide) -> Records:

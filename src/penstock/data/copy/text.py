@@ -14,7 +14,7 @@ from penstock.data.compression import open_reader, open_writer
 from penstock.data.copy import binary_text
 from penstock.data.copy.columns import into, seen
 from penstock.data.copy.count import Count, errors_of
-from penstock.data.copy.rows import load_errors, make_table, records
+from penstock.data.copy.rows import load_errors, make_table, records, refuse_other_names
 from penstock.data.databases import Database, TextNotTaken
 from penstock.data.formats import TSV, Column, Format, parse_columns
 from penstock.data.records import LONGEST_RECORD
@@ -42,6 +42,7 @@ def load(database: Database, source: FileSide, target: TableSide, count: Count) 
 def _load(
     database: Database, source: FileSide, target: TableSide, format: Format, count: Count, *, in_binary: bool
 ) -> None:
+    first: Sequence[Column] = ()
     with database.transaction():
         make_table(database, target)
         table, schema, columns = into(database, target)
@@ -58,7 +59,10 @@ def _load(
                     plain = open_reader(count.counted(stream), source.compression)
                     rows = database.load_text(table, schema, columns, format, plain)
                 count.rows += rows
-                count.columns = count.columns or seen(_names(source, entry), database, target)
+                names = _names(source, entry)
+                first = first or names
+                refuse_other_names(entry, names, first)
+                count.columns = count.columns or seen(names, database, target)
                 count.report()
 
 

@@ -20,7 +20,7 @@ from penstock.data.databases.rows import DatabaseError as DatabaseError
 from penstock.data.databases.rows import Records as Records
 from penstock.data.databases.rows import Row as Row
 from penstock.data.databases.rows import TextNotTaken as TextNotTaken
-from penstock.data.databases.statements import StatementProgress as StatementProgress
+from penstock.data.databases.scripts import StatementProgress as StatementProgress
 from penstock.data.formats import Format
 
 

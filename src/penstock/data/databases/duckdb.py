@@ -13,18 +13,14 @@ from typing import BinaryIO, Final, Self
 import duckdb
 
 from penstock.data.databases.address import Address, Dialect
-from penstock.data.databases.duckdb_load import errors, load, one_line
-from penstock.data.databases.duckdb_types import Table, find_table, plain_insert, readable
+from penstock.data.databases.duckdb_errors import errors, one_line
+from penstock.data.databases.duckdb_load import load
+from penstock.data.databases.duckdb_tables import Table, find, plain_insert
+from penstock.data.databases.duckdb_types import readable
 from penstock.data.databases.rows import DatabaseError, Progress, Records, Row, TextNotTaken, of_width
-from penstock.data.databases.statements import (
-    Statement,
-    StatementProgress,
-    check_arguments,
-    one_statement,
-    refuse_own_transactions,
-    split_script,
-    with_arguments,
-)
+from penstock.data.databases.scripts import StatementProgress, check_arguments, script_transaction, with_arguments
+from penstock.data.databases.statements import Statement, one_statement, split_script
+from penstock.data.databases.tables import create_table, no_table
 from penstock.data.formats import Format
 from penstock.data.values import to_text
 
@@ -80,15 +76,19 @@ class DuckdbDatabase:
         """Run a script's statements in one transaction. See `Database`."""
         statements = split_script(script, self.dialect)
         check_arguments(statements, arguments)
-        if self._is_in_transaction:
-            refuse_own_transactions(statements)
-            self._run(statements, arguments, progress)
-        elif len(statements) > 1 and not any(statement.controls_transaction for statement in statements):
-            with self.transaction():
-                self._run(statements, arguments, progress)
-        else:
-            with self._lock:
-                self._run_by_themselves(statements, arguments, progress)
+        with (
+            self._lock,
+            script_transaction(
+                statements,
+                self.transaction,
+                is_within=self._is_in_transaction,
+                is_open=lambda: self._is_in_transaction,
+                undo=self._undo,
+            ),
+        ):
+            for statement, values in with_arguments(statements, arguments, progress):
+                with errors(f"statement {statement.number} ({statement.first_line})"):
+                    self._run(statement, values)
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:
         """The rows of one query, fetched as they are asked for."""
@@ -158,8 +158,7 @@ class DuckdbDatabase:
 
     def table_exists(self, table: str, schema: str | None = None) -> bool:
         """Whether there is a table or view of this name; letter case does not matter."""
-        with errors(f"looking for the table {table}"):
-            return find_table(self._connection, table, schema) is not None
+        return find(self._connection, table, schema) is not None
 
     def table_columns(self, table: str, schema: str | None = None) -> tuple[tuple[str, str], ...]:
         """The columns of a table, each (name, type). See `Database`."""
@@ -167,15 +166,7 @@ class DuckdbDatabase:
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing; two threads may do so at once."""
-        if self.table_exists(table, schema):
-            return
-        with self.transaction():
-            if not self.table_exists(table, schema):
-                self.execute_script(sql)
-                if not self.table_exists(table, schema):
-                    raise DatabaseError(
-                        f"createTableSql ran, but there is still no table {table}. Correct the name in one of them."
-                    )
+        create_table(self, sql, table, schema, self.transaction)
 
     def close(self) -> None:
         """End the connection; an open transaction is undone."""
@@ -200,27 +191,12 @@ class DuckdbDatabase:
             with suppress(duckdb.Error):  # a COMMIT that failed has ended the transaction
                 self._connection.execute("ROLLBACK")
 
-    def _run(
-        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
-    ) -> None:
-        for statement, values in with_arguments(statements, arguments, progress):
-            with errors(f"statement {statement.number} ({statement.first_line})"):
-                result = self._connection.execute(statement.numbered(), list(values) or None)
-                while result.fetchmany(2000):
-                    pass  # the rows are nobody's, and there may be many of them
-            if statement.controls_transaction:
-                self._is_in_transaction = statement.words[0] in ("BEGIN", "START")
-
-    def _run_by_themselves(
-        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
-    ) -> None:
-        """Run statements that need, or bring, their own transactions."""
-        try:
-            self._run(statements, arguments, progress)
-            if self._is_in_transaction:
-                raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
-        finally:
-            self._undo()
+    def _run(self, statement: Statement, values: Sequence[str]) -> None:
+        result = self._connection.execute(statement.numbered(), list(values) or None)
+        while result.fetchmany(2000):
+            pass  # the rows are nobody's, and there may be many of them
+        if statement.controls_transaction:
+            self._is_in_transaction = statement.words[0] in ("BEGIN", "START")
 
     def _run_for_each(self, statement: Statement, batches: Iterable[Sequence[Row]], target: str) -> int:
         progress = Progress()
@@ -232,11 +208,9 @@ class DuckdbDatabase:
         return progress.rows
 
     def _found(self, table: str, schema: str | None) -> Table:
-        with errors(f"looking for the table {table}"):
-            found = find_table(self._connection, table, schema)
+        found = find(self._connection, table, schema)
         if found is None:
-            where = f"the schema {schema} of {self._address}" if schema else str(self._address)
-            raise DatabaseError(f"There is no table {table} in {where}. Give createTableSql, or make it before.")
+            raise no_table(table, schema, self._address)
         return found
 
 

@@ -31,10 +31,14 @@ _BUFFER = 4 << 20
 
 @dataclass(frozen=True)
 class Value:
-    """How DuckDB makes the value `{v}` of the text `{c}`, and the condition under which it is what the text says."""
+    """How DuckDB makes the value `{v}` of the text `{c}`, and the condition under which it is what the text says.
+
+    Where that does not hold, `otherwise` may: a condition that takes longer.
+    """
 
     made: str = "{c}"
     condition: str = ""
+    otherwise: str = ""
 
 
 def first_rows(begin: bytes, format: Format) -> Sequence[Row]:
@@ -57,7 +61,9 @@ def timestamp(pattern: str, rows: Sequence[Row], place: int) -> Value:
         return Value("CAST({c} AS TIMESTAMP)", f"({{c}} IS NULL OR {slow}) AND {AFTER_YEAR_0}")
     shape = _SECOND % written[1] + (f".{_DIGIT * len(written[2])}" if written[2] else "")
     return Value(
-        "CAST({c} AS TIMESTAMP)", f"(({{c}} GLOB '{shape}') IS DISTINCT FROM false OR {slow}) AND {AFTER_YEAR_0}"
+        "CAST({c} AS TIMESTAMP)",
+        f"({{c}} GLOB '{shape}') IS DISTINCT FROM false AND {AFTER_YEAR_0}",
+        f"{slow} AND {AFTER_YEAR_0}",
     )
 
 
@@ -75,19 +81,24 @@ def select(
 
     `path` is a literal of SQL.
     """
-    fields, inner, outer, conditions = [], [], [], []
+    fields, inner, outer, quick, slow = [], [], [], [], []
     for number, value in enumerate(values):
         text, made = f"c{number}", f"v{number}"
         fields.append(f"'{text}': 'VARCHAR'")
         inner.append(f"{text}, {value.made.replace('{c}', text)} AS {made}")
         outer.append(f"{made} AS {names[number]}" if names else made)
         if value.condition:
-            conditions.append(f"({value.condition.replace('{c}', text).replace('{v}', made)})")
+            first, then = (
+                f"({way.replace('{c}', text).replace('{v}', made)})" for way in (value.condition, value.otherwise)
+            )
+            quick.append(first)
+            slow.append(f"({first} OR {then})" if value.otherwise else first)
     quoting = "quote = '\"', escape = '\"', nullstr = ''"
     if not format.quote_char:
         quoting = r"quote = '', escape = '', nullstr = '\N'"
     ends = "" if new_line is None else f", new_line = '{new_line}'"
-    where = f" WHERE CASE WHEN {' AND '.join(conditions)} THEN true ELSE error('other') END" if conditions else ""
+    ways = (" AND ".join(way) for way in ((quick,) if quick == slow else (quick, slow)))
+    where = f" WHERE CASE {' '.join(f'WHEN {way} THEN true' for way in ways)} ELSE error('other') END" if quick else ""
     return (
         f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM read_csv({path},"  # noqa: S608
         f" columns = {{{', '.join(fields)}}}, {quoting}, delim = E'\\x{ord(format.column_separator):02x}',"

@@ -1,15 +1,17 @@
-"""Rows into DuckDB in bulk, and its errors as ours."""
+"""Rows into DuckDB in bulk."""
 
 from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
 
-from penstock.data.databases.duckdb_types import Table, typed
+from penstock.data.databases.duckdb_errors import errors
+from penstock.data.databases.duckdb_tables import Table
+from penstock.data.databases.duckdb_types import typed
 from penstock.data.databases.rows import DatabaseError, Progress, Row, of_width, quote
 from penstock.data.values import to_text
 
@@ -77,17 +79,3 @@ def _row_errors(columns: Sequence[str], first: int, target: str) -> Iterator[Non
             raise
         row, column = first - 1 + int(found[1]), columns[int(found[2])]
         raise DatabaseError(f"DuckDB refused row {row} for {target}: column {column}: {found[3]}") from error.__cause__
-
-
-def one_line(error: Exception) -> str:
-    """What an error of DuckDB says, without the lines that point into the statement."""
-    return " ".join(str(error).split("\n\n", 1)[0].split())
-
-
-@contextmanager
-def errors(what: str | Callable[[], str]) -> Iterator[None]:
-    """Turn DuckDB's errors into ours; `what` says what was being done, or is called to say it."""
-    try:
-        yield
-    except (duckdb.Error, TypeError, UnicodeError, OSError, RuntimeError) as error:
-        raise DatabaseError(f"DuckDB refused {what if isinstance(what, str) else what()}: {one_line(error)}") from error

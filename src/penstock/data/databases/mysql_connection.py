@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import re
-import socket
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from select import POLLIN, POLLOUT, poll
 from typing import Any
 
 import pymysql
-from pymysql.constants import CLIENT, COMMAND, SERVER_STATUS
+from pymysql.constants import COMMAND, SERVER_STATUS
 from pymysql.err import raise_mysql_exception
 from pymysql.protocol import FieldDescriptorPacket, LoadLocalPacketWrapper, OKPacketWrapper
 
 from penstock.data.databases.address import Address
-from penstock.data.databases.mysql_packets import EndOfStream, Packets
+from penstock.data.databases.mysql_login import log_in
+from penstock.data.databases.mysql_packets import Packets
+from penstock.data.databases.mysql_stream import has_more, put_back, reader
 from penstock.data.databases.mysql_values import literal
-from penstock.data.databases.rows import ConnectionLost, DatabaseError
+from penstock.data.databases.rows import DatabaseError
 
-_LOST = frozenset((1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2003, 2006, 2013, 2055, 4031))
-"""Shutdown, a killed or aborted connection, and errors of the network."""
 _PIECE = 1 << 17
-_MOMENT = 2
-"""Milliseconds."""
 _MODES_TAKEN_OFF = frozenset(("NO_ZERO_DATE", "NO_ZERO_IN_DATE", "NO_BACKSLASH_ESCAPES", "TRADITIONAL"))
 
 
@@ -60,12 +55,12 @@ class Result:
 
 
 class MysqlConnection:
-    """Sends statements, and reads what comes back. Raises PyMySQL's errors; `errors` makes them ours."""
+    """Sends statements, and reads what comes back. Raises PyMySQL's errors; `mysql_errors` makes them ours."""
 
     def __init__(self, address: Address) -> None:
         options = dict(address.options)
         self._open: Packets | None = None
-        self._sock = _connect(address, options)
+        self._sock = log_in(address, options)
         try:
             self._settle(options)
         except BaseException:
@@ -234,7 +229,7 @@ class MysqlConnection:
             self._sock._force_close()
             raise DatabaseError("LOAD DATA LOCAL of a script is refused: the file is no part of it. Use CopyActivity.")
         columns = self._columns(packet.read_length_encoded_integer())
-        self._open = Packets(_reader(self._sock._rfile), partial(_has_more, self._sock._sock))
+        self._open = Packets(reader(self._sock._rfile), partial(has_more, self._sock._sock))
         return Result(columns, self._open)
 
     def _columns(self, count: int) -> tuple[Column, ...]:
@@ -248,7 +243,7 @@ class MysqlConnection:
         self._open = None
         rest = packets.rest()
         if rest:
-            self._sock._rfile = io.BufferedReader(_Unread(rest, self._sock._rfile.detach()))
+            self._sock._rfile = put_back(rest, self._sock._rfile)
         self._sock._next_seq_id = (packets.number + 1) % 256
         if packets.last[0] == 0xFF:
             raise_mysql_exception(packets.last)
@@ -258,141 +253,7 @@ class MysqlConnection:
         return bool(self._sock.server_status & SERVER_STATUS.SERVER_MORE_RESULTS_EXISTS)
 
 
-def _reader(stream: io.BufferedReader) -> Callable[[memoryview], int]:
-    """Reads what PyMySQL has read ahead, and then past its small buffer."""
-    is_ahead = True
-
-    def read_into(view: memoryview) -> int:
-        nonlocal is_ahead
-        try:
-            if not is_ahead:
-                return int(stream.raw.readinto(view) or 0)
-            ahead = len(stream.peek(1))
-            is_ahead = ahead > len(view)
-            return stream.readinto(view[:ahead])
-        except OSError as error:
-            raise EndOfStream(str(error)) from error
-
-    return read_into
-
-
-def _has_more(sock: socket.socket) -> bool:
-    """Whether bytes can be read, or come within a moment in which a server that has some would send them."""
-    if isinstance(sock, ssl.SSLSocket) and sock.pending():
-        return True
-    waiting = poll()
-    waiting.register(sock, POLLIN)
-    return bool(waiting.poll(_MOMENT))
-
-
-class _Unread(io.RawIOBase):
-    """A stream before which some bytes are put back."""
-
-    def __init__(self, ahead: bytes, stream: io.RawIOBase) -> None:
-        self._ahead = ahead
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if not self._ahead:
-            return self._stream.readinto(buffer)
-        count = min(len(buffer), len(self._ahead))
-        buffer[:count] = self._ahead[:count]
-        self._ahead = self._ahead[count:]
-        return count
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
 def rows_of(connection: MysqlConnection, result: Result) -> Iterator[Any]:
     """The chunks of a result; its error is raised after the last."""
     yield from result.packets.chunks()
     connection.end_of(result.packets)
-
-
-@contextmanager
-def errors(what: str | Callable[[], str]) -> Iterator[None]:
-    """Turn the driver's errors into ours; `what` says what was being done, or is called to say it."""
-    try:
-        yield
-    except (pymysql.MySQLError, EndOfStream) as error:
-        code, message = _code_and_message(error)
-        done = what() if callable(what) else what
-        if code in _LOST:
-            raise ConnectionLost(f"The connection to MySQL broke at {done}: {message}.") from error
-        raise DatabaseError(f"MySQL refused {done}: {message}.") from error
-
-
-def _code_and_message(error: BaseException) -> tuple[int, str]:
-    if isinstance(error, pymysql.InterfaceError):
-        return 2006, "it is closed"
-    if isinstance(error, EndOfStream):
-        return 2013, " ".join(str(error).split()).rstrip(".") or "the server closed it"
-    if len(error.args) > 1 and isinstance(error.args[0], int):
-        return error.args[0], " ".join(str(error.args[1]).split()).rstrip(".")
-    return 0, " ".join(str(error).split()).rstrip(".")
-
-
-def _connect(address: Address, options: dict[str, str]) -> Any:
-    """PyMySQL's connection, to the first of several hosts that takes it."""
-    hosts = address.host.split(",")
-    ports = address.port.split(",") if address.port else []
-    problem = ""
-    for index, host in enumerate(hosts):
-        port = ports[index] if index < len(ports) else ""
-        try:
-            return _connect_to(address, options, host or "localhost", int(port or 3306))
-        except (pymysql.MySQLError, OSError, ValueError) as error:
-            problem = _without_secret(_code_and_message(error)[1], address.password)
-    raise DatabaseError(f"Cannot connect to {address}: {problem}.")
-
-
-def _connect_to(address: Address, options: dict[str, str], host: str, port: int) -> Any:
-    creates = options.get("create") == "true" and address.database
-    connection = pymysql.connect(
-        host=host,
-        port=port,
-        unix_socket=options.get("socket"),
-        user=address.username or "",
-        password=(address.password or "").encode(),  # text would be taken for Latin-1
-        database=None if creates else address.database or None,
-        charset="utf8mb4",
-        connect_timeout=max(1, float(options.get("connect_timeout", 30))),
-        read_timeout=float(options["timeout"]) if "timeout" in options else None,
-        write_timeout=float(options["timeout"]) if "timeout" in options else None,
-        client_flag=CLIENT.LOCAL_FILES,  # for ours alone: PyMySQL would send any file that a server asks for
-        local_infile=False,
-        autocommit=None,
-        program_name="penstock",
-        **_encryption(options),
-    )
-    if creates:
-        name = "`" + address.database.replace("`", "``") + "`"
-        with connection.cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE IF NOT EXISTS {name}")
-        connection.select_db(address.database)
-    return connection
-
-
-def _encryption(options: dict[str, str]) -> dict[str, Any]:
-    """What PyMySQL is told for `ssl`: `disabled`, `preferred`, `required`, `verify-ca` or `verify-identity`."""
-    mode = options.get("ssl", "preferred")
-    if mode == "preferred":
-        return {}
-    if mode == "disabled":
-        return {"ssl_disabled": True}
-    try:
-        context = ssl.create_default_context(cafile=options.get("ssl_ca"))
-    except OSError as error:
-        raise DatabaseError(f"The certificate {options.get('ssl_ca')} cannot be read: {error}.") from None
-    context.check_hostname = mode == "verify-identity"
-    context.verify_mode = ssl.CERT_NONE if mode == "required" else ssl.CERT_REQUIRED
-    return {"ssl": context}
-
-
-def _without_secret(message: str, secret: str | None) -> str:
-    return re.sub(re.escape(secret), "…", message) if secret and len(secret) > 3 else message

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from penstock.data.databases.mysql_connection import errors
+from penstock.data.databases.mysql_connection import MysqlConnection
+from penstock.data.databases.mysql_errors import row_errors
 from penstock.data.databases.mysql_tables import TableColumn, quote
 from penstock.data.databases.mysql_values import literal
-from penstock.data.databases.rows import DatabaseError, Row
+from penstock.data.databases.mysql_warnings import check_warnings
+from penstock.data.databases.rows import DatabaseError, Progress, Row, of_width
 from penstock.data.databases.statements import Statement
 
 _NAME = r"(?:`(?:[^`]|``)+`|[\w$]+)"
@@ -25,8 +26,6 @@ _IN_GROUP = re.compile(
     r"(?s:'(?:[^'\\]|\\.|'')*+'|\"(?:[^\"\\]|\\.|\"\")*+\")|`[^`]*`|/\*(?s:.*?)\*/|(?:--\s|#)[^\n]*|[()]"
 )
 _ORDER_MATTERS = re.compile(r"@|\blast_insert_id\b", re.IGNORECASE)
-_AT_ROW = re.compile(r"at row (\d+)\b")
-_DEPRECATIONS = frozenset((1287, 1681, 3719, 3778, 4166))
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,24 @@ def filled(statement: Statement, values: Sequence[object]) -> str:
         raise DatabaseError(f"MySQL cannot take a value for {statement.first_line}: {error}") from error
 
 
-def filled_for_rows(
+def insert_rows(
+    connection: MysqlConnection, statement: Statement, batches: Iterable[Sequence[Row]], largest: int, target: str
+) -> int:
+    """Run a statement for all rows, in an open transaction; `largest` is the most bytes that the server takes."""
+    progress = Progress()
+    for batch in of_width(batches, statement.placeholders, target, progress):
+        position = 0
+        for text, count in _filled_for_rows(statement, batch, largest, progress.rows, target):
+            first = progress.rows + position + 1
+            position += count
+            with row_errors(first, count, target):
+                done = connection.run(text)
+            if done.warnings and "IGNORE" not in statement.words:
+                check_warnings(connection, done, f"rows {first} to {first + count - 1} for {target}", first)
+    return progress.rows
+
+
+def _filled_for_rows(
     statement: Statement, rows: Sequence[Row], largest: int, rows_before: int, target: str
 ) -> Iterator[tuple[str, int]]:
     """Statements for the rows and how many each is for: several of an INSERT whose `?` are in its VALUES."""
@@ -91,27 +107,6 @@ def filled_for_rows(
         size += len(made) * (1 if made.isascii() else 4) + 1
     if waiting:
         yield head + ",".join(waiting) + tail, len(waiting)
-
-
-@contextmanager
-def row_errors(first: int, count: int, target: str) -> Iterator[None]:
-    """Name the row that the server names, counted from the first of all; else the rows of the statement."""
-    what = f"row {first} for {target}" if count == 1 else f"rows {first} to {first + count - 1} for {target}"
-    try:
-        with errors(what):
-            yield
-    except DatabaseError as error:
-        raise type(error)(with_row(str(error), first)) from error
-
-
-def with_row(message: str, first: int) -> str:
-    """A message of the server's with the row counted from the first of all."""
-    return _AT_ROW.sub(lambda match: f"at row {int(match[1]) + first - 1}", message)
-
-
-def changes_data(code: int) -> bool:
-    """Whether a warning says that something was changed or left out: all but those about old syntax."""
-    return code not in _DEPRECATIONS
 
 
 def _filled(text: str, places: Sequence[int], literals: Sequence[str]) -> str:

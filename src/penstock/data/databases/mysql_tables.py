@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from penstock.data.databases.mysql_connection import MysqlConnection
+from penstock.data.databases.mysql_errors import errors
 from penstock.data.databases.rows import name_parts
 
 _QUOTED = r'`(?:[^`]|``)+`|"(?:[^"]|"")+"'
@@ -21,6 +23,19 @@ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND EXTRA NOT LIKE '%%STORED GENERAT
 ORDER BY ORDINAL_POSITION"""
 _NUMBERS = frozenset(("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "bit", "year"))
 _BYTES = frozenset(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table or view that is there: the database that it is in, and its name."""
+
+    schema: str
+    name: str
+
+    @property
+    def quoted(self) -> str:
+        """The name as it stands in SQL."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
 
 
 @dataclass(frozen=True)
@@ -67,20 +82,30 @@ def split_name(table: str, schema: str | None) -> tuple[str | None, str]:
     return written, name
 
 
-def find(connection: MysqlConnection, table: str, schema: str | None) -> tuple[str, str] | None:
-    """The schema and the name of a table or view."""
+def find(connection: MysqlConnection, table: str, schema: str | None) -> Table | None:
+    """The table or view of this name."""
     written, name = split_name(table, schema)
-    rows = connection.query(_FIND, (written, name, name))
-    return (str(rows[0][0]), str(rows[0][1])) if rows else None
+    with errors(f"looking for the table {table}"):
+        rows = connection.query(_FIND, (written, name, name))
+    return Table(str(rows[0][0]), str(rows[0][1])) if rows else None
 
 
-def columns_of(connection: MysqlConnection, found: tuple[str, str]) -> list[TableColumn]:
+def columns_of(connection: MysqlConnection, table: Table) -> list[TableColumn]:
     """The columns of a table that take values, in their order."""
-    rows = connection.query(_COLUMNS, found)
+    with errors(f"reading the columns of {table.name}"):
+        rows = connection.query(_COLUMNS, (table.schema, table.name))
     return [
         TableColumn(quote(str(name)), str(kind).lower(), str(full).lower(), nullable == "YES")
         for name, kind, full, nullable in rows
     ]
+
+
+def chosen(columns: Sequence[TableColumn], names: Sequence[str] | None) -> list[TableColumn]:
+    """Those of a table's columns that have these names, or all; one that is not there is the server's to refuse."""
+    if names is None:
+        return list(columns)
+    known = {column.name.lower(): column for column in columns}
+    return [known.get(quote(name).lower(), TableColumn(quote(name), "", "")) for name in names]
 
 
 def _plain(name: str) -> str:

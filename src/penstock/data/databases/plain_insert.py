@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from penstock.data.databases.address import Dialect
 from penstock.data.databases.rows import quote
 
+_NAME = r'(?:[^\W\d][\w$]*|"(?:[^"]|"")+")'
+PLAIN_INSERT = re.compile(
+    rf"INSERT\s+INTO\s+(?P<table>{_NAME}(?:\s*\.\s*{_NAME})?)\s*"
+    rf"(?:\(\s*(?P<columns>{_NAME}(?:\s*,\s*{_NAME})*)\s*\)\s*)?"
+    r"VALUES\s*\(\s*\?(?:\s*,\s*\?)*\s*\)",
+    re.IGNORECASE,
+)
+"""A plain insert of PostgreSQL or DuckDB as it is mostly written, which needs no parser: its `table` and `columns`."""
 _INSERT_INTO = re.compile(r"\s*INSERT\s+INTO\b", re.IGNORECASE)
 _OVERRIDING = re.compile(r"\bOVERRIDING\b", re.IGNORECASE)
 _DIALECTS = {"postgresql": "postgres"}

@@ -242,7 +242,7 @@ def _value(kind: str, rows: Sequence[Row], place: int) -> csv.Value | None:
             return None
         fraction = f"(\\.[0-9]{{1,{scale}}})?" if scale else ""
         plain = f"regexp_full_match({{c}}, '-?[0-9]{{1,{max(precision - scale, 1)}}}{fraction}')"
-        return csv.Value(f"CAST({{c}} AS DECIMAL({precision},{scale}))", f"{csv.SAME} OR {plain}")
+        return csv.Value(f"CAST({{c}} AS DECIMAL({precision},{scale}))", csv.SAME, plain)
     return _VALUES.get("text" if _VARYING.fullmatch(kind) else kind)
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 import psycopg
-from psycopg.pq import TransactionStatus
 
 from penstock.data.databases.address import Address, Dialect
+from penstock.data.databases.postgresql_connection import connect, conninfo
+from penstock.data.databases.postgresql_transactions import is_within
 from penstock.data.databases.postgresql_types import choose_types
 from penstock.data.databases.rows import (
     ConnectionLost,
@@ -26,15 +28,9 @@ from penstock.data.databases.rows import (
     of_width,
     quote,
 )
-from penstock.data.databases.statements import (
-    Statement,
-    StatementProgress,
-    check_arguments,
-    one_statement,
-    refuse_own_transactions,
-    split_script,
-    with_arguments,
-)
+from penstock.data.databases.scripts import StatementProgress, check_arguments, script_transaction, with_arguments
+from penstock.data.databases.statements import one_statement, split_script
+from penstock.data.databases.tables import create_table, no_table
 from penstock.data.formats import Format
 from penstock.data.values import to_text
 
@@ -57,23 +53,9 @@ class RedshiftDatabase:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        parameters: dict[str, str | None] = {
-            "connect_timeout": "30",
-            "sslmode": "prefer",
-            **dict(address.options),
-            "host": address.host or None,
-            "port": address.port or None,
-            "dbname": address.database or "dev",
-            "user": address.username,
-            "password": address.password,
-            "client_encoding": "utf8",
-        }
+        named = replace(address, database=address.database or "dev")
         try:
-            self._connection = psycopg.connect(
-                **parameters,  # type: ignore[arg-type]
-                autocommit=True,
-                cursor_factory=psycopg.RawCursor,
-            )
+            self._connection = connect(conninfo(named, connect_timeout="30", sslmode="prefer"))
             self._connection.prepare_threshold = None
             self._connection.execute("SET datestyle TO ISO")
             self._connection.execute("SET timezone TO 'UTC'")
@@ -84,7 +66,7 @@ class RedshiftDatabase:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """What is done inside happens wholly or not at all."""
-        if self._is_within:
+        if is_within(self._connection):
             yield
             return
         with _errors("the transaction"), self._connection.transaction():
@@ -96,14 +78,17 @@ class RedshiftDatabase:
         """Run a script's statements in one transaction. See `Database`."""
         statements = split_script(script, self.dialect)
         check_arguments(statements, arguments)
-        if self._is_within:
-            refuse_own_transactions(statements)
-            self._run(statements, arguments, progress)
-        elif len(statements) > 1 and not any(statement.controls_transaction for statement in statements):
-            with self.transaction():
-                self._run(statements, arguments, progress)
-        else:
-            self._run_by_themselves(statements, arguments, progress)
+        with script_transaction(
+            statements,
+            self.transaction,
+            is_within=is_within(self._connection),
+            is_open=lambda: is_within(self._connection),
+            undo=self._undo,
+        ):
+            for statement, values in with_arguments(statements, arguments, progress):
+                shown = statement.words[0] if statement.words[:1] in (("COPY",), ("UNLOAD",)) else statement.first_line
+                with _errors(f"statement {statement.number} ({shown})"), psycopg.RawCursor(self._connection) as cursor:
+                    cursor.execute(statement.numbered().encode(), list(values) or None)
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:
         """The rows of one query through a cursor, in a transaction that ends with the last row."""
@@ -198,13 +183,7 @@ class RedshiftDatabase:
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing."""
-        if self.table_exists(table, schema):
-            return
-        self.execute_script(sql)
-        if not self.table_exists(table, schema):
-            raise DatabaseError(
-                f"createTableSql ran, but there is still no table {table}. Correct the name in one of them."
-            )
+        create_table(self, sql, table, schema)
 
     def close(self) -> None:
         """End the connection; an open transaction is undone."""
@@ -218,32 +197,9 @@ class RedshiftDatabase:
     ) -> None:
         self.close()
 
-    @property
-    def _is_within(self) -> bool:
-        return self._connection.info.transaction_status != TransactionStatus.IDLE
-
     def _undo(self) -> None:
-        if self._is_within and not self._connection.closed:
+        if is_within(self._connection) and not self._connection.closed:
             self._connection.execute("ROLLBACK")
-
-    def _run(
-        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
-    ) -> None:
-        for statement, values in with_arguments(statements, arguments, progress):
-            shown = statement.words[0] if statement.words[:1] in (("COPY",), ("UNLOAD",)) else statement.first_line
-            with _errors(f"statement {statement.number} ({shown})"), psycopg.RawCursor(self._connection) as cursor:
-                cursor.execute(statement.numbered().encode(), list(values) or None)
-
-    def _run_by_themselves(
-        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
-    ) -> None:
-        """Run statements that need, or bring, their own transactions."""
-        try:
-            self._run(statements, arguments, progress)
-            if self._is_within:
-                raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
-        finally:
-            self._undo()
 
     def _columns(self, schema: str, table: str) -> list[str]:
         with _errors(f"reading the columns of {table}"):
@@ -253,8 +209,7 @@ class RedshiftDatabase:
     def _found(self, table: str, schema: str | None) -> tuple[str, str]:
         found = self._name(table, schema)
         if found is None:
-            where = f"the schema {schema} of {self._address}" if schema else str(self._address)
-            raise DatabaseError(f"There is no table {table} in {where}. Give createTableSql, or make it before.")
+            raise no_table(table, schema, self._address)
         return found
 
     def _name(self, table: str, schema: str | None) -> tuple[str, str] | None:

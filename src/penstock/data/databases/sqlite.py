@@ -20,15 +20,9 @@ from penstock.data.databases.rows import (
     of_width,
     quote,
 )
-from penstock.data.databases.statements import (
-    Statement,
-    StatementProgress,
-    check_arguments,
-    one_statement,
-    refuse_own_transactions,
-    split_script,
-    with_arguments,
-)
+from penstock.data.databases.scripts import StatementProgress, check_arguments, script_transaction, with_arguments
+from penstock.data.databases.statements import Statement, one_statement, split_script
+from penstock.data.databases.tables import create_table, no_table
 from penstock.data.formats import Format
 from penstock.data.values import to_text
 
@@ -71,8 +65,7 @@ class SqliteDatabase:
             with _errors("COMMIT"):
                 self._connection.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._undo()
             raise
 
     def execute_script(
@@ -81,13 +74,17 @@ class SqliteDatabase:
         """Run a script's statements in one transaction. See `Database`."""
         statements = split_script(script, self.dialect)
         check_arguments(statements, arguments)
-        if self._connection.in_transaction:
-            refuse_own_transactions(statements)
-        if len(statements) < 2 or any(statement.controls_transaction for statement in statements):
-            self._run_by_themselves(statements, arguments, progress)
-        else:
-            with self.transaction():
-                self._run(statements, arguments, progress)
+        with script_transaction(
+            statements,
+            self.transaction,
+            is_within=self._connection.in_transaction,
+            is_open=lambda: self._connection.in_transaction,
+            undo=self._undo,
+        ):
+            for statement, values in with_arguments(statements, arguments, progress):
+                with _errors(f"statement {statement.number} ({statement.first_line})"):
+                    for _ in self._connection.execute(statement.text, values):
+                        pass  # a SELECT may call functions, and must run to its end
 
     def select(self, query: str, *, batch_size: int = 2000) -> Records:
         """The rows of one query, fetched as they are asked for."""
@@ -162,15 +159,7 @@ class SqliteDatabase:
 
     def create_table(self, sql: str, table: str, schema: str | None = None) -> None:
         """Run a createTableSql if the table is missing; two processes may do so at once."""
-        if self.table_exists(table, schema):
-            return
-        with self.transaction():
-            if not self.table_exists(table, schema):
-                self.execute_script(sql)
-                if not self.table_exists(table, schema):
-                    raise DatabaseError(
-                        f"createTableSql ran, but there is still no table {table}. Correct the name in one of them."
-                    )
+        create_table(self, sql, table, schema, self.transaction)
 
     def close(self) -> None:
         """End the connection; an open transaction is undone."""
@@ -189,26 +178,9 @@ class SqliteDatabase:
         with suppress(sqlite3.OperationalError):
             self._connection.execute("PRAGMA journal_mode = WAL")
 
-    def _run(
-        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
-    ) -> None:
-        for statement, values in with_arguments(statements, arguments, progress):
-            with _errors(f"statement {statement.number} ({statement.first_line})"):
-                for _ in self._connection.execute(statement.text, values):
-                    pass  # a SELECT may call functions, and must run to its end
-
-    def _run_by_themselves(
-        self, statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None
-    ) -> None:
-        """Run statements that need, or bring, their own transactions."""
-        within = self._connection.in_transaction
-        try:
-            self._run(statements, arguments, progress)
-            if self._connection.in_transaction and not within:
-                raise DatabaseError("The script begins a transaction that it does not end. Add COMMIT.")
-        finally:
-            if self._connection.in_transaction and not within:
-                self._connection.execute("ROLLBACK")
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def _insert(self, statement: Statement, batches: Iterable[Sequence[Row]], target: str) -> int:
         progress = Progress()
@@ -228,9 +200,7 @@ class SqliteDatabase:
     def _found(self, table: str, schema: str | None) -> str:
         name = self._name(table, schema)
         if name is None:
-            raise DatabaseError(
-                f"There is no table {table} in {self._address}. Give createTableSql, or make it before."
-            )
+            raise no_table(table, None, self._address)
         return name
 
     def _name(self, table: str, schema: str | None) -> str | None:

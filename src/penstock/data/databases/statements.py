@@ -7,14 +7,11 @@ understood.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from penstock.data.databases.address import Dialect
 from penstock.data.databases.rows import DatabaseError
-
-StatementProgress = Callable[[int, int], None]
-"""Is called with how many statements of a script have run, and of how many. An exception from it ends the script."""
 
 _QUOTED = r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)"
 _REST = r"|(?P<word>[^\W\d][\w$]*)|(?P<end>;)|(?P<double>\?\?)|(?P<place>\?)"
@@ -154,39 +151,6 @@ def one_statement(query: str, dialect: Dialect, field: str) -> Statement:
     if len(statements) != 1:
         raise DatabaseError(f"{field} must be one SQL statement; it has {len(statements)}: {query.strip()[:100]!r}.")
     return statements[0]
-
-
-def check_arguments(statements: Sequence[Statement], arguments: Sequence[str]) -> None:
-    """Raise `DatabaseError` unless a script has as many placeholders as there are arguments."""
-    places = sum(statement.placeholders for statement in statements)
-    if places != len(arguments):
-        raise DatabaseError(
-            f"The script has {places} placeholders (?) and {len(arguments)} arguments. Give one for each."
-        )
-
-
-def with_arguments(
-    statements: Sequence[Statement], arguments: Sequence[str], progress: StatementProgress | None = None
-) -> Iterator[tuple[Statement, Sequence[str]]]:
-    """Each statement to run, with its part of the arguments; progress is told before it, and after the last."""
-    position = 0
-    for done, statement in enumerate(statements):
-        if progress is not None:
-            progress(done, len(statements))
-        yield statement, arguments[position : position + statement.placeholders]
-        position += statement.placeholders
-    if progress is not None:
-        progress(len(statements), len(statements))
-
-
-def refuse_own_transactions(statements: Sequence[Statement]) -> None:
-    """Raise `DatabaseError` for a script that begins or ends transactions where there is one around it."""
-    for statement in statements:
-        if statement.controls_transaction:
-            raise DatabaseError(
-                f"Statement {statement.number} ({statement.first_line}) is not allowed here:"
-                " there is a transaction around it already."
-            )
 
 
 def _tokens(script: str, dialect: str) -> Iterator[tuple[str, int, int]]:

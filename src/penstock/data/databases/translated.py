@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from penstock.data.databases.address import Dialect
 from penstock.data.databases.redshift_functions import Target
 from penstock.data.databases.rows import DatabaseError, Records, Row
-from penstock.data.databases.statements import StatementProgress, one_statement, split_script
+from penstock.data.databases.scripts import StatementProgress
+from penstock.data.databases.statements import one_statement, split_script
 from penstock.data.formats import Format
 
 if TYPE_CHECKING:

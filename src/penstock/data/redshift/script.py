@@ -6,13 +6,8 @@ import re
 from collections.abc import Sequence
 
 from penstock.data.databases import DatabaseError
-from penstock.data.databases.statements import (
-    Statement,
-    StatementProgress,
-    check_arguments,
-    split_script,
-    with_arguments,
-)
+from penstock.data.databases.scripts import StatementProgress, check_arguments, with_arguments
+from penstock.data.databases.statements import Statement, split_script
 from penstock.data.databases.translated import TranslatedDatabase
 from penstock.data.manifests import manifest_objects
 from penstock.data.records import LONGEST_RECORD

@@ -8,7 +8,8 @@ from typing import Literal
 
 from penstock.data.copy import TableSide
 from penstock.data.databases import Address, DatabaseError, connect
-from penstock.data.databases.statements import check_arguments, one_statement
+from penstock.data.databases.scripts import check_arguments
+from penstock.data.databases.statements import one_statement
 from penstock.data.values import to_text
 from penstock.definition.slots import slot
 from penstock.objects.families import Database, DataNode, Precondition
