@@ -4,8 +4,8 @@
 
 The table has 5,000,000 rows of 10 columns (bench/copying_rows.py), about 1 GB as CSV; its files are made once in DIR. A
 PostgreSQL of its own is started, durable as it comes. Each of our copies runs in a process of its own, whose peak
-resident memory is told; of `--repeat` runs the fastest counts, for us and for the peers alike. Peers that are not
-installed are said to be missing.
+resident memory is told. The peers and we run in turns, `--repeat` times, so that a slow phase of the machine hits all
+of them; the fastest run of each counts. Peers that are not installed are said to be missing.
 """
 
 from __future__ import annotations
@@ -19,13 +19,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from copying_rows import COLUMNS, ROWS, write_files
 
 from engine import database, free_port, postgresql
+
+if TYPE_CHECKING:
+    from penstock.data.copy import FileSide, TableSide
 
 TYPES = {
     "id": "BIGINT",
@@ -37,13 +41,15 @@ TYPES = {
 }
 CREATE = f"CREATE TABLE t ({COLUMNS})"
 NAMES = tuple(f"{name} {kind}" for name, kind in TYPES.items())
+Made = tuple[float, int, str]
+"""What one of our copies took: seconds, peak memory in MB, and the way that it went."""
 
 
 class Bench:
     """The files, the server, and what a pair needs of them."""
 
-    def __init__(self, folder: Path, name: str, rows: int, server: str, scratch: Path) -> None:
-        self.rows = rows
+    def __init__(self, folder: Path, name: str, rows: int, repeat: int, server: str, scratch: Path) -> None:
+        self.rows, self.repeat = rows, repeat
         self.csv, self.aws = folder / f"{name}.csv", folder / f"{name}-aws.csv"
         self.parquet = scratch / "rows.parquet"
         self.url, self.scratch, self._numbers = server, scratch, 0
@@ -61,6 +67,53 @@ class Bench:
         psql(url, f"\\copy t from '{self.csv}' csv")
         psql(url, "VACUUM ANALYZE t")
         return url
+
+    def turns(
+        self,
+        ours: Callable[[], Made],
+        peers: Mapping[str, Callable[[], object] | None],
+        prepare: Callable[[], object] = lambda: None,
+    ) -> tuple[Made, dict[str, float | None]]:
+        """The fastest of ours and of each peer, which run in turns, ours last; `prepare` runs before each of them.
+
+        A peer that gives what `ours` gives has its seconds, and one that is None is not installed.
+        """
+        best: list[Made] = []
+        taken: dict[str, float | None] = dict.fromkeys(peers)
+        for _ in range(self.repeat):
+            for name, peer in peers.items():
+                if peer is not None:
+                    prepare()
+                    seconds, fastest = timed(peer), taken[name]
+                    taken[name] = seconds if fastest is None else min(seconds, fastest)
+            prepare()
+            best.append(ours())
+        return min(best), taken
+
+
+def arguments(text: str, pairs: Iterable[str], rows: int = ROWS) -> argparse.ArgumentParser:
+    """What every bench of copies is told; `--one` is how it starts the processes of its copies."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=rows)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "penstock-bench")
+    parser.add_argument("--pairs", nargs="*", choices=[*pairs], default=[*pairs])
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
+    return parser
+
+
+@contextmanager
+def started(options: argparse.Namespace) -> Iterator[Bench]:
+    """The bench: its files, which are made where they are missing, and a PostgreSQL."""
+    name = {ROWS: "rows", ROWS // 10: "rows-tenth"}.get(options.rows, f"rows-{options.rows}")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if not (options.folder / f"{name}.csv").exists():
+        write_files(options.folder, name, options.rows)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as made:
+        scratch = Path(made)
+        scratch.chmod(0o755)
+        with postgresql(scratch) as url:
+            yield Bench(options.folder, name, options.rows, options.repeat, url, scratch)
 
 
 def psql(url: str, *commands: str) -> None:
@@ -88,43 +141,48 @@ def read_csv(path: Path) -> str:
     )
 
 
-def ours(source: str, target: str, *, create: str | None = None, insert: str | None = None) -> tuple[float, int, str]:
-    """Copy in a process of its own: seconds, peak memory in MB, and the way."""
+def ours(source: str, target: str, *, insert: str | None = None) -> Made:
+    """Copy in a process of its own."""
+    return in_process(__file__, {"source": source, "target": target, "insert": insert})
+
+
+def in_process(bench: str, job: Mapping[str, object]) -> Made:
+    """Let a bench run one copy in a process of its own."""
     os.sync()  # else this run would wait for what an earlier one has written
-    job = json.dumps({"source": source, "target": target, "create": create, "insert": insert})
-    made = subprocess.run([sys.executable, __file__, "--one", job], check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, bench, "--one", json.dumps(job)]
+    made = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds, memory, way = json.loads(made.stdout)
     return seconds, memory, way
 
 
-def run_one(job: dict[str, str | None]) -> None:
+def run_one(job: Mapping[str, str | None]) -> None:
     """The child: copy, and print what it took."""
     from penstock.data.copy import TableSide
 
-    def side(text: str) -> object:
+    def side(text: str) -> FileSide | TableSide:
         if "://" in text or text.startswith("sqlite:"):
             from penstock.data.databases import parse_connection_string
 
             address = parse_connection_string(text, folder=Path("/"))
-            return TableSide(address, "t", insert_query=job["insert"], create_table_sql=job["create"])
+            return TableSide(address, "t", insert_query=job["insert"])
         return file_side(Path(text))
 
     run_copy(side(str(job["source"])), side(str(job["target"])))
 
 
-def run_copy(source: object, target: object) -> None:
+def run_copy(source: FileSide | TableSide, target: FileSide | TableSide) -> None:
     """Copy in this process, and print seconds, peak memory in MB, and the way."""
     from penstock.data.copy import copy
 
     begin = time.monotonic()
-    result = copy(source, target, lambda *, rows, bytes: None)  # type: ignore[arg-type]
+    result = copy(source, target, lambda *, rows, bytes: None)
     seconds = time.monotonic() - begin
     status = Path("/proc/self/status").read_text(encoding="utf-8")  # Linux: ru_maxrss would begin with the parent's
     peak = int(status.partition("VmHWM:")[2].split()[0])
     print(json.dumps([seconds, peak // 1024, result.way]))
 
 
-def file_side(path: Path) -> object:
+def file_side(path: Path) -> FileSide:
     """A file by its path: the storage is the folder above it."""
     from penstock.data.copy import FileSide
     from penstock.data.formats import CSV, Parquet, delimited
@@ -136,41 +194,25 @@ def file_side(path: Path) -> object:
     return FileSide(LocalFolder(path.parent.parent), f"s3://{path.parent.name}/{path.name}", format=format)
 
 
-def timed(repeat: int, work: Callable[[], object], prepare: Callable[[], None] = lambda: None) -> float:
-    best = float("inf")
-    for _ in range(repeat):
-        prepare()
-        os.sync()
-        begin = time.monotonic()
-        work()
-        best = min(best, time.monotonic() - begin)
-    return best
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of some work, or those that it gives as one of our copies."""
+    os.sync()
+    begin = time.monotonic()
+    made = work()
+    return float(made[0]) if isinstance(made, tuple) else time.monotonic() - begin
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "penstock-bench")
-    parser.add_argument("--pairs", nargs="*", choices=[*PAIRS], default=[*PAIRS])
-    parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = arguments(__doc__, PAIRS).parse_args()
     if options.one:
-        return run_one(json.loads(options.one))
-    name = {ROWS: "rows", ROWS // 10: "rows-tenth"}.get(options.rows, f"rows-{options.rows}")
-    options.folder.mkdir(parents=True, exist_ok=True)
-    if not (options.folder / f"{name}.csv").exists():
-        write_files(options.folder, name, options.rows)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as scratch:
-        Path(scratch).chmod(0o755)
-        with postgresql(Path(scratch)) as url:
-            bench = Bench(options.folder, name, options.rows, url, Path(scratch))
-            for pair in options.pairs:
-                PAIRS[pair](bench, options.repeat)
+        return run_one(options.one)
+    with started(options) as bench:
+        for pair in options.pairs:
+            PAIRS[pair](bench)
     return None
 
 
-def report(pair: str, best: tuple[float, int, str], peers: dict[str, float | None], needed: float | None) -> None:
+def report(pair: str, best: Made, peers: Mapping[str, float | None], needed: float | None) -> None:
     seconds, memory, way = best
     print(f"{pair}: {seconds:.2f} s, {memory} MB, by {way}" + (f" (needed: {needed} times)" if needed else ""))
     for name, taken in peers.items():
@@ -178,31 +220,26 @@ def report(pair: str, best: tuple[float, int, str], peers: dict[str, float | Non
     sys.stdout.flush()
 
 
-def best_of(repeat: int, work: Callable[[], tuple[float, int, str]]) -> tuple[float, int, str]:
-    return min((work() for _ in range(repeat)), key=lambda made: made[0])
+def emptying(url: str) -> Callable[[], None]:
+    """What empties the table."""
+    return lambda: psql(url, "TRUNCATE t")
 
 
-def csv_to_postgresql(bench: Bench, repeat: int) -> None:
+def csv_to_postgresql(bench: Bench) -> None:
     url = bench.fresh()
-
-    def empty() -> None:
-        psql(url, "TRUNCATE t")
+    halves = split(bench)
 
     def two() -> None:
-        halves = [subprocess.Popen(["psql", "-qX", url, "-c", f"\\copy t from '{half}' csv"]) for half in split(bench)]
-        assert all(half.wait() == 0 for half in halves)
+        running = [subprocess.Popen(["psql", "-qX", url, "-c", f"\\copy t from '{half}' csv"]) for half in halves]
+        assert [half.wait() for half in running] == [0, 0]
 
-    def copy() -> tuple[float, int, str]:
-        empty()
-        return ours(str(bench.csv), url)
-
-    split(bench)
-    peers = {
-        "psql \\copy": timed(repeat, lambda: psql(url, f"\\copy t from '{bench.csv}' csv"), empty),
-        "two psql at once": timed(repeat, two, empty),
-        "DuckDB": timed(repeat, lambda: duck(url, f"INSERT INTO pg.t SELECT * FROM {read_csv(bench.csv)}"), empty),
+    own = {
+        "psql \\copy": lambda: psql(url, f"\\copy t from '{bench.csv}' csv"),
+        "two psql at once": two,
+        "DuckDB": lambda: duck(url, f"INSERT INTO pg.t SELECT * FROM {read_csv(bench.csv)}"),
     }
-    report("CSV to PostgreSQL", best_of(repeat, copy), peers, 1.8)
+    best, peers = bench.turns(lambda: ours(str(bench.csv), url), own, emptying(url))
+    report("CSV to PostgreSQL", best, peers, 1.8)
 
 
 def split(bench: Bench) -> list[Path]:
@@ -224,81 +261,70 @@ def split(bench: Bench) -> list[Path]:
     return halves
 
 
-def aws_to_postgresql(bench: Bench, repeat: int) -> None:
+def aws_to_postgresql(bench: Bench) -> None:
     url = bench.fresh()
-
-    def copy() -> tuple[float, int, str]:
-        psql(url, "TRUNCATE t")
-        return ours(str(bench.aws), url)
-
     own = f"\\copy t from '{bench.aws}' (format text, delimiter ',')"
-    peers = {"psql \\copy": timed(repeat, lambda: psql(url, own), lambda: psql(url, "TRUNCATE t"))}
-    report("the service's CSV to PostgreSQL", best_of(repeat, copy), peers, 1.0)
+    best, peers = bench.turns(lambda: ours(str(bench.aws), url), {"psql \\copy": lambda: psql(url, own)}, emptying(url))
+    report("the service's CSV to PostgreSQL", best, peers, 1.0)
 
 
-def postgresql_to_csv(bench: Bench, repeat: int) -> None:
+def postgresql_to_csv(bench: Bench) -> None:
     url, out = bench.filled(), bench.scratch / "out.csv"
-    peers = {"psql \\copy": timed(repeat, lambda: psql(url, f"\\copy t to '{out}' csv"))}
-    report("PostgreSQL to CSV", best_of(repeat, lambda: ours(url, str(out))), peers, 1.0)
+    own = f"\\copy t to '{out}' csv"
+    best, peers = bench.turns(lambda: ours(url, str(out)), {"psql \\copy": lambda: psql(url, own)})
+    report("PostgreSQL to CSV", best, peers, 1.0)
 
 
-def postgresql_to_aws(bench: Bench, repeat: int) -> None:
+def postgresql_to_aws(bench: Bench) -> None:
     url, out = bench.filled(), bench.scratch / "out-aws.csv"
     own = f"\\copy t to '{out}' (format text, delimiter ',')"
-    peers = {"psql \\copy": timed(repeat, lambda: psql(url, own))}
-    report("PostgreSQL to the service's CSV", best_of(repeat, lambda: ours(url, str(out))), peers, None)
+    best, peers = bench.turns(lambda: ours(url, str(out)), {"psql \\copy": lambda: psql(url, own)})
+    report("PostgreSQL to the service's CSV", best, peers, None)
 
 
-def csv_to_parquet(bench: Bench, repeat: int) -> None:
-    copy = f"COPY (SELECT * FROM {read_csv(bench.csv)}) TO '{bench.parquet}' (FORMAT parquet)"
-    peers = {"DuckDB": timed(repeat, lambda: duck(None, copy))}
-    report("CSV to Parquet", best_of(repeat, lambda: ours(str(bench.csv), str(bench.parquet))), peers, 0.95)
+def csv_to_parquet(bench: Bench) -> None:
+    own = f"COPY (SELECT * FROM {read_csv(bench.csv)}) TO '{bench.parquet}' (FORMAT parquet)"
+    best, peers = bench.turns(lambda: ours(str(bench.csv), str(bench.parquet)), {"DuckDB": lambda: duck(None, own)})
+    report("CSV to Parquet", best, peers, 0.95)
 
 
-def parquet_to_postgresql(bench: Bench, repeat: int) -> None:
+def parquet_to_postgresql(bench: Bench) -> None:
     url = bench.fresh()
     duck(None, f"COPY (SELECT * FROM {read_csv(bench.csv)}) TO '{bench.parquet}' (FORMAT parquet)")
-
-    def copy() -> tuple[float, int, str]:
-        psql(url, "TRUNCATE t")
-        return ours(str(bench.parquet), url)
-
     own = f"INSERT INTO pg.t SELECT * FROM '{bench.parquet}'"
-    peers = {"DuckDB": timed(repeat, lambda: duck(url, own), lambda: psql(url, "TRUNCATE t"))}
-    report("Parquet to PostgreSQL", best_of(repeat, copy), peers, 0.95)
+    best, peers = bench.turns(lambda: ours(str(bench.parquet), url), {"DuckDB": lambda: duck(url, own)}, emptying(url))
+    report("Parquet to PostgreSQL", best, peers, 0.95)
 
 
-def postgresql_to_parquet(bench: Bench, repeat: int) -> None:
+def postgresql_to_parquet(bench: Bench) -> None:
     url = bench.filled()
-    peers = {"DuckDB": timed(repeat, lambda: duck(url, f"COPY pg.t TO '{bench.parquet}' (FORMAT parquet)"))}
-    report("PostgreSQL to Parquet", best_of(repeat, lambda: ours(url, str(bench.parquet))), peers, 0.95)
+    own = f"COPY pg.t TO '{bench.parquet}' (FORMAT parquet)"
+    best, peers = bench.turns(lambda: ours(url, str(bench.parquet)), {"DuckDB": lambda: duck(url, own)})
+    report("PostgreSQL to Parquet", best, peers, 0.95)
 
 
-def csv_to_sqlite(bench: Bench, repeat: int) -> None:
+def sqlite(bench: Bench) -> None:
+    """Into SQLite and back, beside its own shell."""
     file, out = bench.scratch / "rows.db", bench.scratch / "sqlite.csv"
-
-    def copy() -> tuple[float, int, str]:
-        file.unlink(missing_ok=True)
-        return ours(str(bench.csv), f"sqlite:{file}", create=CREATE)
-
-    made = best_of(repeat, copy)
     found = shutil.which("sqlite3")
 
     def tool(*commands: str) -> None:
-        subprocess.run([str(found), *commands], check=True)
+        subprocess.run([str(found), str(file), ".mode csv", *commands], check=True)
 
     def empty() -> None:
         file.unlink(missing_ok=True)
-        sqlite3.connect(file).execute(CREATE)
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute(CREATE)
 
-    load = timed(repeat, lambda: tool(str(file), ".mode csv", f".import {bench.csv} t"), empty) if found else None
-    report("CSV to SQLite", made, {"sqlite3 .import": load}, None)
-    back = best_of(repeat, lambda: ours(f"sqlite:{file}", str(out)))
-    dump = timed(repeat, lambda: tool(str(file), ".mode csv", f".once {out}", "select * from t")) if found else None
-    report("SQLite to CSV", back, {"sqlite3 .once": dump}, None)
+    load = {"sqlite3 .import": (lambda: tool(f".import {bench.csv} t")) if found else None}
+    best, peers = bench.turns(lambda: ours(str(bench.csv), f"sqlite:{file}"), load, empty)
+    report("CSV to SQLite", best, peers, None)
+    dump = {"sqlite3 .once": (lambda: tool(f".once {out}", "select * from t")) if found else None}
+    best, peers = bench.turns(lambda: ours(f"sqlite:{file}", str(out)), dump)
+    report("SQLite to CSV", best, peers, None)
 
 
-def mariadb(bench: Bench, repeat: int) -> None:
+def mariadb(bench: Bench) -> None:
     """Into MariaDB and back, beside its own client; the server is as it comes."""
     with mariadb_server(bench.scratch) as port:
         url, out = f"mysql://root@127.0.0.1:{port}/test", bench.scratch / "mariadb.csv"
@@ -309,18 +335,16 @@ def mariadb(bench: Bench, repeat: int) -> None:
                 command = [*client, "--local-infile=1", "--batch", "--quick", "-e", statement]
                 subprocess.run([*command, *([] if "DATABASE" in statement else ["test"])], check=True, stdout=stream)
 
-        def copy() -> tuple[float, int, str]:
-            run("TRUNCATE t")
-            return ours(str(bench.csv), url)
-
         run("CREATE DATABASE test CHARACTER SET utf8mb4")
         run(CREATE.replace("timestamp", "datetime(6)").replace("numeric", "decimal"))
         how = "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY ''"
         own = f"LOAD DATA LOCAL INFILE '{bench.csv}' INTO TABLE t CHARACTER SET utf8mb4 {how}"
-        peers: dict[str, float | None] = {"LOAD DATA LOCAL": timed(repeat, lambda: run(own), lambda: run("TRUNCATE t"))}
-        report("CSV to MariaDB", best_of(repeat, copy), peers, 0.9)
-        back = best_of(repeat, lambda: ours(url, str(out)))
-        report("MariaDB to CSV", back, {"mariadb --quick": timed(repeat, lambda: run("SELECT * FROM t"))}, 0.8)
+        best, peers = bench.turns(
+            lambda: ours(str(bench.csv), url), {"LOAD DATA LOCAL": lambda: run(own)}, lambda: run("TRUNCATE t")
+        )
+        report("CSV to MariaDB", best, peers, 0.9)
+        best, peers = bench.turns(lambda: ours(url, str(out)), {"mariadb --quick": lambda: run("SELECT * FROM t")})
+        report("MariaDB to CSV", best, peers, 0.8)
 
 
 @contextmanager
@@ -352,11 +376,11 @@ def mariadb_server(folder: Path) -> Iterator[int]:
         process.wait()
 
 
-def batched(bench: Bench, repeat: int) -> None:
+def batched(bench: Bench) -> None:
     """An insert that no bulk load takes, beside one that runs it for each row, of the first 20,000 rows."""
     import psycopg
 
-    from penstock.data.formats import CSV, read_rows
+    from penstock.data.formats import CSV, read_rows, write_rows
 
     url, part = bench.fresh(), bench.scratch / "part-aws.csv"
     rows: list[tuple[object, ...]] = []
@@ -365,26 +389,21 @@ def batched(bench: Bench, repeat: int) -> None:
             rows += batch
             if len(rows) >= 20_000:
                 break
-    from penstock.data.formats import write_rows
-
     with part.open("wb") as out:
         write_rows(out, CSV(), [rows])
     places = "?::bigint, ?::int, ?::int, ?::numeric, ?::numeric, ?::timestamp, ?::timestamp, ?, ?, upper(?)"
-
-    def copy() -> tuple[float, int, str]:
-        psql(url, "TRUNCATE t")
-        return ours(str(part), url, insert=f"INSERT INTO t VALUES ({places})")
+    insert = f"INSERT INTO t VALUES ({places})"
 
     def loop() -> None:
         with psycopg.connect(url) as connection, connection.cursor() as cursor:
             for row in rows:
-                cursor.execute(f"INSERT INTO t VALUES ({places.replace('?', '%s')})", row)
+                cursor.execute(insert.replace("?", "%s").encode(), row)
 
-    peers: dict[str, float | None] = {"row by row": timed(repeat, loop, lambda: psql(url, "TRUNCATE t"))}
-    report("a batched insert", best_of(repeat, copy), peers, 5)
+    best, peers = bench.turns(lambda: ours(str(part), url, insert=insert), {"row by row": loop}, emptying(url))
+    report("a batched insert", best, peers, 5)
 
 
-PAIRS: dict[str, Callable[[Bench, int], None]] = {
+PAIRS: dict[str, Callable[[Bench], None]] = {
     "csv-postgresql": csv_to_postgresql,
     "aws-postgresql": aws_to_postgresql,
     "postgresql-csv": postgresql_to_csv,
@@ -392,7 +411,7 @@ PAIRS: dict[str, Callable[[Bench, int], None]] = {
     "csv-parquet": csv_to_parquet,
     "parquet-postgresql": parquet_to_postgresql,
     "postgresql-parquet": postgresql_to_parquet,
-    "sqlite": csv_to_sqlite,
+    "sqlite": sqlite,
     "mariadb": mariadb,
     "batched": batched,
 }

@@ -10,33 +10,28 @@ copies runs in a process of its own; of `--repeat` turns the fastest of each cou
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from copying import Bench, file_side, ours, psql, report, run_copy, timed
-from copying_rows import ROWS, write_files
+from copying import Bench, Made, arguments, emptying, file_side, in_process, ours, report, run_copy, started
 
-from engine import postgresql
 from penstock.data.s3_storage import S3Storage
 from penstock.data.seaweedfs import Address, use
 
+if TYPE_CHECKING:
+    from penstock.data.copy import FileSide, TableSide
+
 BUCKET = "bench"
-Made = tuple[float, int, str]
 
 
 class Objects:
     """The bench of the files, and the S3 server."""
 
-    def __init__(self, files: Bench, server: Address, repeat: int) -> None:
-        self.files, self.server, self.repeat = files, server, repeat
+    def __init__(self, files: Bench, server: Address) -> None:
+        self.files, self.server = files, server
         self.client = boto(server)
         self.client.create_bucket(Bucket=BUCKET)
 
@@ -50,26 +45,8 @@ class Objects:
         return uri
 
     def ours(self, source: str, target: str) -> Made:
-        """Copy in a process of its own: seconds, peak memory in MB, and the way."""
-        job = json.dumps({"source": source, "target": target, "server": vars(self.server)})
-        made = subprocess.run([sys.executable, __file__, "--one", job], check=True, stdout=subprocess.PIPE, text=True)
-        seconds, memory, way = json.loads(made.stdout)
-        return seconds, memory, way
-
-    def turns(
-        self, ours: Callable[[], Made], peers: dict[str, Callable[[], object]]
-    ) -> tuple[Made, dict[str, float | None]]:
-        """Ours and the peers in turns: the fastest of each. A peer that gives what `ours` gives has its seconds."""
-        best: list[Made] = []
-        taken: dict[str, float] = {}
-        for _ in range(self.repeat):
-            for name, peer in peers.items():
-                made: list[object] = []
-                seconds = timed(1, lambda peer=peer, made=made: made.append(peer()))  # type: ignore[misc]
-                told = made[0][0] if isinstance(made[0], tuple) else seconds
-                taken[name] = min(taken.get(name, told), told)
-            best.append(ours())
-        return min(best), dict(taken)
+        """Copy in a process of its own."""
+        return in_process(__file__, {"source": source, "target": target, "server": vars(self.server)})
 
 
 def boto(server: Address) -> Any:
@@ -86,7 +63,7 @@ def run_one(job: dict[str, Any]) -> None:
 
     setting = Address(**job["server"]).setting()
 
-    def side(text: str) -> object:
+    def side(text: str) -> FileSide | TableSide:
         if text.startswith("postgresql:"):
             return TableSide(parse_connection_string(text, folder=Path("/")), "t")
         format = file_side(Path("/bench") / text.rpartition("/")[2]).format
@@ -109,9 +86,9 @@ def s3_to_s3(bench: Objects) -> None:
     own = {
         "the server's CopyObject": lambda: bench.client.copy_object(Bucket=BUCKET, Key="o.csv", CopySource=bucket_key)
     }
-    best, peers = bench.turns(lambda: bench.ours(source, f"s3://{BUCKET}/copy.csv"), own)
+    best, peers = bench.files.turns(lambda: bench.ours(source, f"s3://{BUCKET}/copy.csv"), own)
     report("S3 to S3", best, peers, 0.9)
-    best, peers = bench.turns(
+    best, peers = bench.files.turns(
         lambda: bench.ours(source, f"s3n://{BUCKET}/other.csv"), {"boto3, to a file and back": through}
     )
     report("S3 to S3 of another endpoint", best, peers, None)
@@ -124,20 +101,17 @@ def s3_to_postgresql(bench: Objects, file: Path, name: str) -> None:
         with Path("/dev/null").open("wb") as null:
             bench.client.download_fileobj(BUCKET, file.name, null)
 
-    def emptied(copy: Callable[[], Made]) -> Made:
-        psql(url, "TRUNCATE t")
-        return copy()
-
-    best, peers = bench.turns(
-        lambda: emptied(lambda: bench.ours(source, url)),
-        {"boto3 to nowhere": nowhere, "from a local file": lambda: emptied(lambda: ours(str(file), url))},
+    best, peers = bench.files.turns(
+        lambda: bench.ours(source, url),
+        {"boto3 to nowhere": nowhere, "from a local file": lambda: ours(str(file), url)},
+        emptying(url),
     )
     report(f"S3 to PostgreSQL, {name}", best, slower(peers), 0.9)
 
 
 def postgresql_to_s3(bench: Objects, file: Path, name: str) -> None:
     url, out = bench.files.filled(), bench.files.scratch / f"out{'-aws' if file.stem.endswith('-aws') else ''}.csv"
-    best, peers = bench.turns(
+    best, peers = bench.files.turns(
         lambda: bench.ours(url, f"s3://{BUCKET}/{out.name}"),
         {
             "boto3 of a file": lambda: bench.client.upload_file(str(file), BUCKET, "put.csv"),
@@ -162,28 +136,15 @@ PAIRS: dict[str, Callable[[Objects], None]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "penstock-bench")
-    parser.add_argument("--pairs", nargs="*", choices=[*PAIRS], default=[*PAIRS])
-    parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = arguments(__doc__, PAIRS).parse_args()
     if options.one:
-        return run_one(json.loads(options.one))
-    name = {ROWS: "rows", ROWS // 10: "rows-tenth"}.get(options.rows, f"rows-{options.rows}")
-    options.folder.mkdir(parents=True, exist_ok=True)
-    if not (options.folder / f"{name}.csv").exists():
-        write_files(options.folder, name, options.rows)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as scratch:
-        Path(scratch).chmod(0o755)
-        used = use(Path(scratch))
+        return run_one(options.one)
+    with started(options) as files:
+        used = use(files.scratch)
         try:
-            with postgresql(Path(scratch)) as url:
-                files = Bench(options.folder, name, options.rows, url, Path(scratch))
-                bench = Objects(files, used.address, options.repeat)
-                for pair in options.pairs:
-                    PAIRS[pair](bench)
+            bench = Objects(files, used.address)
+            for pair in options.pairs:
+                PAIRS[pair](bench)
         finally:
             used.end()
     return None

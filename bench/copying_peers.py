@@ -1,28 +1,25 @@
 """Copies beside dlt, sling and ingestr: seconds of the whole command, and what becomes of NULL, '' and the word NULL.
 
-    python bench/copying_peers.py [--rows N] [--folder DIR] [--repeat N] [--dlt PYTHON] [--sling PROGRAM]
-        [--ingestr PROGRAM]
+    python bench/copying_peers.py [--rows N] [--folder DIR] [--pairs NAME...] [--repeat N] [--dlt PYTHON]
+        [--sling PROGRAM] [--ingestr PROGRAM]
 
 They are no part of Penstock: name the interpreter that has dlt (with its extra postgres, and pyarrow, SQLAlchemy and
 psycopg2), and the programs `sling` and `ingestr`; what is not named is told as not installed. Each gets the same file
 with a header and writes a table of its own; ours is the process of bench/copying.py, whose start is counted here too.
-What a CSV file has become in PostgreSQL is counted, for the column `code`.
+They and we run in turns, `--repeat` times; the fastest run of each counts. What a CSV file has become in PostgreSQL is
+counted, for the column `code`.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from copying import Bench, ours, psql, timed
-from copying_rows import COLUMNS, write_files
-
-from engine import postgresql
+from copying import Bench, arguments, ours, psql, started, timed
+from copying_rows import COLUMNS
 
 ROWS = 500_000
 NAMES = [column.split()[0] for column in COLUMNS.replace("(12, ", "(12 ").split(",")]
@@ -95,8 +92,21 @@ class Peers:
         source = file if what.startswith("csv") else table
         self.run(program, "ingest", *source, *target, "--yes", "--progress", "log")
 
+    def work(self, name: str, what: str, number: int) -> Callable[[], None]:
+        """The pair by one of them, or by us; each run of one writes a place of its own."""
+        if name == "ours":
+            return partial(self.ours, what)
+        run: Callable[[str, str, Path], None] = getattr(self, name)
+        return partial(run, str(self.programs[name]), what, self.bench.scratch / f"{name}_{what[:5]}{number}")
+
+    def counted(self, table: str) -> str:
+        """How many rows are there, and what became of NULL, '' and the word NULL."""
+        command = ["psql", "-XAt", "-F", ", ", self.url, "-c", COUNT + table]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+        return (made.stdout or made.stderr).strip()
+
     def ours(self, what: str) -> None:
-        """The pair by our own copy."""
+        """The pair by our own copy, with the start of its process."""
         ends = {"csv": str(self.bench.csv), "postgresql": self.url}
         source, target = what.split("-")
         out = self.url if target == "postgresql" else str(self.bench.scratch / f"out.{target}")
@@ -110,69 +120,53 @@ PAIRS = {
     "csv-parquet": ("dlt", "sling"),
 }
 """What each of them can do, as far as it is known here."""
+NAMES_OF_PEERS = ("dlt", "sling", "ingestr")
 
 
-def compare(peers: Peers, what: str, repeat: int) -> None:
-    count, scratch = COUNT, peers.bench.scratch
-
-    def fresh() -> None:
-        psql(peers.url, "SET client_min_messages = error; DROP SCHEMA IF EXISTS peer CASCADE; CREATE SCHEMA peer")
-        if what.endswith("postgresql"):
-            psql(peers.url, "TRUNCATE t")
-
-    seconds = timed(repeat, lambda: peers.ours(what), fresh)
-    print(f"{what}: {seconds:.2f} s", flush=True)
-    if what == "csv-postgresql":
-        tell(peers, count + "t")
-    for name in PAIRS[what]:
-        program = peers.programs[name]
-        if program is None:
-            print(f"    {name}: not installed", flush=True)
-            continue
-        run: Callable[[str, str, Path], None] = getattr(peers, name)
-        try:
-            taken = min(
-                [timed(1, partial(run, program, what, scratch / f"{name}_{what[:5]}{n}"), fresh) for n in range(repeat)]
-            )
-        except RuntimeError as error:
-            print(f"    {name}: failed: {' '.join(str(error).split())}", flush=True)
-            continue
-        print(f"    {name}: {taken:.2f} s, {taken / seconds:.1f} times", flush=True)
-        if what == "csv-postgresql":
-            tell(peers, f"{count} peer.peer")
-
-
-def tell(peers: Peers, query: str) -> None:
-    made = subprocess.run(
-        ["psql", "-XAt", "-F", ", ", peers.url, "-c", query], capture_output=True, text=True, check=False
-    )
-    print(
-        "        rows, NULL, '', the word NULL, notes with CR LF: " + (made.stdout or made.stderr).strip(), flush=True
-    )
+def compare(peers: Peers, what: str) -> None:
+    """Let all who can do a pair do it in turns, and print the fastest of each."""
+    best: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    counted: dict[str, str] = {}
+    for number in range(peers.bench.repeat):
+        for name in (*PAIRS[what], "ours"):
+            if name != "ours" and peers.programs[name] is None:
+                continue
+            psql(peers.url, "SET client_min_messages = error; DROP SCHEMA IF EXISTS peer CASCADE; CREATE SCHEMA peer")
+            if what.endswith("postgresql"):
+                psql(peers.url, "TRUNCATE t")
+            try:
+                seconds = timed(peers.work(name, what, number))
+            except RuntimeError as error:
+                failed[name] = " ".join(str(error).split())
+                continue
+            best[name] = min(best.get(name, seconds), seconds)
+            if what == "csv-postgresql":
+                counted[name] = peers.counted("t" if name == "ours" else "peer.peer")
+    for name in ("ours", *PAIRS[what]):
+        begin = f"{what}: " if name == "ours" else f"    {name}: "
+        ratio = "" if name == "ours" else f", {best.get(name, 0) / best['ours']:.1f} times"
+        if name in failed:
+            print(f"{begin}failed: {failed[name]}")
+        elif name in best:
+            print(f"{begin}{best[name]:.2f} s{ratio}")
+        else:
+            print(f"{begin}not installed")
+        if name in counted:
+            print(f"        rows, NULL, '', the word NULL, notes with CR LF: {counted[name]}", flush=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "penstock-bench")
-    parser.add_argument("--pairs", nargs="*", choices=[*PAIRS], default=[*PAIRS])
-    parser.add_argument("--repeat", type=int, default=1)
-    for name in ("dlt", "sling", "ingestr"):
+    parser = arguments(__doc__, PAIRS, ROWS)
+    for name in NAMES_OF_PEERS:
         parser.add_argument(f"--{name}")
     options = parser.parse_args()
-    name = {5_000_000: "rows", ROWS: "rows-tenth"}.get(options.rows, f"rows-{options.rows}")
-    options.folder.mkdir(parents=True, exist_ok=True)
-    if not (options.folder / f"{name}.csv").exists():
-        write_files(options.folder, name, options.rows)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as scratch:
-        Path(scratch).chmod(0o755)
-        with postgresql(Path(scratch)) as url:
-            bench = Bench(options.folder, name, options.rows, url, Path(scratch))
-            peers = Peers(bench, bench.fresh(), {name: getattr(options, name) for name in ("dlt", "sling", "ingestr")})
-            for pair in options.pairs:
-                if pair.startswith("postgresql"):
-                    psql(peers.url, "TRUNCATE t", f"\\copy t from '{bench.csv}' csv")
-                compare(peers, pair, options.repeat)
+    with started(options) as bench:
+        peers = Peers(bench, bench.fresh(), {name: getattr(options, name) for name in NAMES_OF_PEERS})
+        for pair in options.pairs:
+            if pair.startswith("postgresql"):
+                psql(peers.url, "TRUNCATE t", f"\\copy t from '{bench.csv}' csv")
+            compare(peers, pair)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from penstock.data.databases import Database, DatabaseError, TextNotTaken, connect, parse_connection_string
+from penstock.data.databases import Database, DatabaseError, TextNotTaken, connect, duckdb_csv, parse_connection_string
 from penstock.data.databases.postgresql_binary import BinaryMaker
 from penstock.data.formats import CSV, TSV, Format, FormatError, delimited, read_rows, to_text, write_rows
 
@@ -256,6 +257,35 @@ def check_binary(database: Database, maker: BinaryMaker, kind: str, text: str) -
                 return False
     assert rows(database, "select a::text, b from t") == expected
     return True
+
+
+STAMP = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,6})?"
+STAMPS = [f"2013-12-11{mark}10:12:11{'.123456'[:size]}" for mark in " T" for size in (0, 2, 3, 4, 5, 6, 7)]
+IN_PLACE = ["", *"0139 TZ-:.+/e\té", "11", "-1", " 1", "1 "]
+CHANGED = """select {number} as number, substr(text, 1, p - 1) || x || substr(text, p + 1, q - p - 1) || y
+    || substr(text, q + 1) as c from (select '{text}' as text), range(1, {end}) r(p), range(p + 1, {end} + 1) s(q),
+    alphabet a(x), alphabet b(y)"""
+
+
+def test_a_text_of_the_shape_of_timestamps_is_one_or_none_for_duckdb() -> None:
+    """Two places of a timestamp are changed, in every way in which that can be written."""
+    values = [duckdb_csv.timestamp(STAMP, [(text,)], 0) for text in STAMPS]
+    changed = [CHANGED.format(number=number, text=text, end=len(text)) for number, text in enumerate(STAMPS)]
+    passes = [f"when {number} then {value.condition.replace('{c}', 'c')}" for number, value in enumerate(values)]
+    with duckdb.connect() as connection:
+        connection.execute("create table alphabet as select unnest(?) as x", [IN_PLACE])
+        connection.execute(
+            f"create table taken as select c, try_cast(c as timestamp) as v from ({' union all '.join(changed)})"
+            f" where case number {' '.join(passes)} end"
+        )
+        found = connection.execute(
+            "select c, v from taken where v is not null and (not regexp_full_match(c, ?)"
+            " or strftime(v, '%Y-%m-%d %H:%M:%S') <> replace(substr(c, 1, 19), 'T', ' ')) limit 9",
+            [STAMP],
+        ).fetchall()
+        assert found == []
+        counted = connection.execute("select count(v) > 9000, count(*) > 90000 from taken").fetchone()
+        assert counted == (True, True)  # of the shape
 
 
 HARD = "create table t (a bigint, b numeric(12,2), c timestamp, d text, e varchar(40))"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -345,6 +346,49 @@ def test_files_of_other_columns_are_not_mixed(storage: LocalFolder) -> None:
     with pytest.raises(CopyError, match=r"s3://b/in/b has the columns y, x, but the files before it x, y"):
         copy(source, FileSide(storage, "s3://b/out", format=CSV(header=True)))
     assert not storage.exists("s3://b/out")
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mysql", "duckdb"])
+@pytest.mark.parametrize("format", [CSV(header=True), JsonLines(), Parquet()], ids=["CSV", "JSON", "Parquet"])
+def test_files_of_other_columns_are_not_mixed_in_a_table(
+    storage: LocalFolder, new_side: Callable[[str], Side], format: CSV | JsonLines | Parquet, kind: str
+) -> None:
+    columns = {"1": ("name", "value", "again"), "2": (), "3": ("again", "value", "name")}
+    for name, names in columns.items():
+        if names:
+            copy(
+                FileSide(storage, put(storage, b"x,y,z\n"), format=CSV(columns=names)),
+                FileSide(storage, f"s3://b/in/{name}", format=replace(format, columns=names)),
+            )
+        elif not isinstance(format, Parquet):  # a file of nothing at all
+            put(storage, b"", f"s3://b/in/{name}")
+    target = new_side(kind)
+    assert isinstance(target, TableSide)
+    with connect(target.address) as database:
+        database.execute_script(target.create_table_sql or "")
+    source = FileSide(storage, "s3://b/in", is_directory=True, format=format)
+    message = "s3://b/in/3 has the columns again, value, name, but the files before it name, value, again"
+    with pytest.raises(CopyError, match=message):
+        copy(source, target)
+    assert values(target) == []
+    storage.delete("s3://b/in/3")
+    copy(source, target)
+    assert values(target) == [("x", "y", "z")]
+
+
+def put(storage: LocalFolder, data: bytes, uri: str = "s3://b/one") -> str:
+    with storage.create(uri) as stream:
+        stream.write(data)
+    return uri
+
+
+def test_an_empty_file_among_others_is_no_file(storage: LocalFolder) -> None:
+    put(storage, b"x,y\n1,2\n", "s3://b/in/1")
+    put(storage, b"", "s3://b/in/2")
+    source = FileSide(storage, "s3://b/in", is_directory=True, format=CSV(header=True))
+    copy(source, FileSide(storage, "s3://b/out", format=TSV(header=True)))
+    with storage.open("s3://b/out") as stream:
+        assert stream.read() == b"x\ty\n1\t2\n"
 
 
 def test_a_result_says_what_was_seen(storage: LocalFolder, new_side: Callable[[str], Side]) -> None:

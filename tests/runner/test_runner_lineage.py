@@ -10,8 +10,10 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
+import psycopg
 import pytest
 
 from penstock.clock import SystemClock
@@ -216,6 +218,50 @@ def test_a_copy_tells_what_it_is_to_move_and_what_it_has_moved(run: Run, place: 
     assert "inputFacets" not in start["inputs"][0]
     moved = complete["outputs"][0]["outputFacets"]["outputStatistics"]
     assert (moved["rowCount"], moved["size"]) == (2, 8)
+
+
+CREATE = "create table sales (id integer, name varchar(9))"
+SCHEMA = [{"name": "id", "type": "INTEGER"}, {"name": "name", "type": "VARCHAR"}]
+
+
+def postgresql_of(url: str) -> tuple[dict[str, Any], tuple[str, str]]:
+    """The database as a definition has it, and what the table is called in OpenLineage."""
+    parts = urlsplit(url)
+    server = f"{parts.hostname}:{parts.port}"
+    own = {"connectionString": f"jdbc:postgresql://{server}{parts.path}", "username": parts.username}
+    return DATABASE | own | {"jdbcDriverClass": "org.postgresql.Driver"}, (
+        f"postgres://{server}",
+        f"{parts.path[1:]}.public.sales",
+    )
+
+
+def moved(event: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The names, the columns, the rows and the bytes of what was read, and of what was written."""
+    facets = event["inputs"][0]["inputFacets"] | event["outputs"][0]["outputFacets"]
+    counted = (facets["inputStatistics"], facets["outputStatistics"])
+    return [
+        ((data["namespace"], data["name"]), data["facets"]["schema"]["fields"], facet["rowCount"], facet["size"])
+        for data, facet in zip((event["inputs"][0], event["outputs"][0]), counted, strict=True)
+    ]
+
+
+def test_a_bulk_load_tells_columns_rows_and_bytes(run: Any, place: Place, postgresql_url: str) -> None:
+    with place.storage.create("s3://b/d/in.csv") as stream:
+        stream.write(b"1,a\n2,b\n")
+    database, name = postgresql_of(postgresql_url)
+    *_, complete = run(COPY, IN, TABLE | {"createTableSql": CREATE}, database)
+    assert run.task.fields["way"] == "bulk"
+    assert moved(complete) == [(("s3://b", "d/in.csv"), SCHEMA, 2, 8), (name, SCHEMA, 2, 8)]
+
+
+def test_a_bulk_unload_tells_columns_rows_and_bytes(run: Any, postgresql_url: str) -> None:
+    with psycopg.connect(postgresql_url) as connection:
+        connection.execute(f"{CREATE}; insert into sales values (1, 'a'), (2, 'b')")
+    database, name = postgresql_of(postgresql_url)
+    back = COPY | {"input": ref("T"), "output": ref("In")}
+    *_, complete = run(back, IN, TABLE | {"selectQuery": "select * from sales"}, database)
+    assert run.task.fields["way"] == "bulk"
+    assert moved(complete) == [(name, SCHEMA, 2, 8), (("s3://b", "d/in.csv"), SCHEMA, 2, 8)]
 
 
 def test_an_event_says_when_it_was_due_and_what_it_belongs_to(run: Run) -> None:

@@ -144,10 +144,9 @@ class BinaryMaker:
             yield Text(stream, path, None if has_mark else self._records(structure), last.endswith(b"\r\n"))
 
     def _records(self, structure: QuotedStructure) -> int | None:
-        """The number of records, if all have their columns and end alike."""
-        if structure.separators != structure.records * (len(self._types) - 1):
-            return None
-        return structure.records if structure.returns in (0, structure.records) else None
+        """The number of records, if all have their columns and end alike; DuckDB refuses one that has fewer."""
+        records, rest = divmod(structure.fields, len(self._types))
+        return records if not rest and structure.returns in (0, records) else None
 
     def make(self, text: Text) -> BinaryIO | None:
         """The binary form of a text; None if a value or a record may not be read alike."""

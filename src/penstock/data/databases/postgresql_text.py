@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from penstock.data.databases.headers import without_header
 from penstock.data.databases.rows import TextNotTaken
 from penstock.data.formats import Format
-from penstock.data.records import LONGEST_RECORD
+from penstock.data.formats.structure import QuotedStructure
+from penstock.data.records import LONGEST_RECORD, FormatError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,8 +30,6 @@ _NO_DELIMITERS = frozenset("\\.abcdefghijklmnopqrstuvwxyz0123456789\r\n\"'\0")
 _MEANS_MORE = re.compile(rb"\\[bfnrtvx0-9.]")
 _MARK = re.compile(rb"\\([bfnrtvx0-9.])|\\.|\r\n|\r", re.DOTALL)
 _END_MARK = re.compile(rb"\n\\\.\r?\n")
-_BLANK_LINE = re.compile(rb"\n\r?\n")
-_FIELD = re.compile(rb'"[^"]*+(?:""[^"]*+)*+"')
 _FIRST_END = re.compile(rb'(?:[^"\r\n]++|"[^"]*")*+\r?\n?')
 _LETTERS = ((b"\\n", b"\\\n"), (b"\\r", b"\\\r"), (b"\\t", b"\\\t"), (b"\\b", b"\b"), (b"\\f", b"\f"), (b"\\v", b"\v"))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -74,27 +73,6 @@ def without_end_marks(pieces: Iterable[bytes], format: Format) -> Iterator[bytes
         if format.quote_char and (piece.startswith((b"\\.\n", b"\\.\r\n")) or _END_MARK.search(piece)):
             raise TextNotTaken("A line holds what ends a COPY.")
         yield piece
-
-
-def has_blank_line(piece: bytes) -> bool:
-    """Whether quoted text has an empty record, which some readers pass over."""
-    if piece.startswith((b"\n", b"\r\n")):
-        return True
-    return _may_have_blank_line(piece) and _BLANK_LINE.search(_FIELD.sub(b"x", piece)) is not None
-
-
-def _may_have_blank_line(piece: bytes) -> bool:
-    import numpy as np
-
-    values = np.frombuffer(piece, np.uint8)
-    for at in range(0, len(piece), _PART):
-        part = values[max(at - 2, 0) : at + _PART]
-        is_end = part == 0x0A
-        if (is_end[1:] & is_end[:-1]).any():
-            return True
-        if (is_end[2:] & is_end[:-2] & (part[1:-1] == 0x0D)).any():
-            return True
-    return False
 
 
 def refuse_start(piece: bytes, format: Format) -> None:
@@ -179,33 +157,41 @@ def _plain(mark: re.Match[bytes]) -> bytes:
 
 
 def _quoted_pieces(stream: BinaryIO, format: Format) -> Iterator[bytes]:
-    """The stream in pieces that end with a record: at a line feed with an even number of quotes before it."""
-    separator = ord(format.column_separator)
+    """The stream in pieces that end with a record."""
+    structure = QuotedStructure(format.column_separator)
     kept = b""
     is_first = True
-    while block := stream.read(_QUOTED_BLOCK):
-        if is_first:
-            block = block.removeprefix(_BYTE_ORDER_MARK)
-            _check_first_end(block)
-            is_first = False
-        block = kept + block if kept else block
-        quotes = _positions(block, b'"')
-        end = block.rfind(b"\n")
-        before = int(quotes.searchsorted(end))
-        while end >= 0 and before % 2:
-            end = block.rfind(b"\n", 0, int(quotes[before - 1]))
-            before = int(quotes.searchsorted(end))
-        if end < 0 and len(block) > LONGEST_RECORD:
-            raise TextNotTaken("A record is longer than the limit.")
-        piece, kept = block[: end + 1], block[end + 1 :]
-        del block
-        if piece:
-            _check_quotes(piece, quotes[:before], separator)
-            yield piece
+    try:
+        while block := stream.read(_QUOTED_BLOCK):
+            if is_first:
+                block = block.removeprefix(_BYTE_ORDER_MARK)
+                _check_first_end(block)
+                is_first = False
+            structure.take(block)
+            block = kept + block if kept else block
+            end = _last_end(block)
+            if end < 0 and len(block) > LONGEST_RECORD:
+                raise TextNotTaken("A record is longer than the limit.")
+            piece, kept = block[: end + 1], block[end + 1 :]
+            del block
+            if piece:
+                yield piece
+        structure.end()
+    except FormatError as error:
+        raise TextNotTaken(str(error)) from error
     if kept:
-        kept += b"\n"
-        _check_quotes(kept, _positions(kept, b'"'), separator)
-        yield kept
+        yield kept + b"\n"
+
+
+def _last_end(text: bytes) -> int:
+    """Where the last line feed is that has an even number of quotes before it; -1 if there is none."""
+    end = text.rfind(b"\n")
+    quotes = text.count(b'"', 0, max(end, 0))
+    while end >= 0 and quotes % 2:
+        before = end
+        end = text.rfind(b"\n", 0, text.rfind(b'"', 0, before))
+        quotes -= text.count(b'"', max(end, 0), before)
+    return end
 
 
 def _positions(text: bytes, byte: bytes) -> NDArray[np.int64]:
@@ -215,28 +201,6 @@ def _positions(text: bytes, byte: bytes) -> NDArray[np.int64]:
     values, sought = np.frombuffer(text, np.uint8), ord(byte)
     parts = [np.flatnonzero(values[at : at + _PART] == sought) + at for at in range(0, len(text), _PART)]
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
-
-
-def _check_quotes(piece: bytes, quotes: NDArray[np.int64], separator: int) -> None:
-    """Raise `TextNotTaken` for a quote that neither begins nor ends a field nor is one of two inside it.
-
-    Of the quotes of whole records, one in two opens and the next one closes. One that opens stands at the start, after
-    a separator, a line feed or one that closes; one that closes, before a separator, a record's end or one that opens.
-    """
-    import numpy as np
-
-    values = np.frombuffer(piece, np.uint8)
-    opens, closes = quotes[0::2], quotes[1::2]
-    if len(opens) and opens[0] == 0:
-        opens = opens[1:]
-    may_stand = np.zeros(256, np.bool_)
-    may_stand[[0x0A, 0x22, separator]] = True
-    is_fine = len(quotes) % 2 == 0 and bool(may_stand[values[opens - 1]].all())
-    if is_fine:
-        other = closes[~may_stand[values[closes + 1]]] + 1
-        is_fine = bool((values[other] == 0x0D).all() and (values[other + 1] == 0x0A).all())
-    if not is_fine:
-        raise TextNotTaken("A quote stands where RFC 4180 allows none.")
 
 
 def _check_first_end(piece: bytes) -> None:

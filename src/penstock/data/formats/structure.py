@@ -1,8 +1,8 @@
-"""Whether quotes stand only where RFC 4180 allows them, and how many records and columns a text has.
+"""Whether quotes stand only where RFC 4180 allows them, and how many fields a text has.
 
 Much text is looked at here besides the program that reads it for us, so it has to be fast: every byte becomes one bit
-in a word for each of the four marks, and the words are compared, 64 bytes at once. A bit shifted to the left is that
-of the next byte, since the first byte is the lowest bit.
+in a word for each kind of mark, and the words are compared, 64 bytes at once. A bit shifted to the left is that of the
+next byte, since the first byte is the lowest bit.
 """
 
 from __future__ import annotations
@@ -22,21 +22,18 @@ _WORD = 64
 class QuotedStructure:
     """What is seen of a text that comes in blocks: take them all, then `end`.
 
-    `records`, `separators` and `returns` are the line feeds, column separators and carriage returns outside of quotes;
-    a last record without its line feed is counted too. A byte order mark is not to be among the blocks.
+    `fields` counts what ends a field outside of quotes, line feeds and column separators, and the end of a text that has
+    no line feed there; `returns` counts the carriage returns. A byte order mark is not to be among the blocks.
     """
 
     def __init__(self, separator: str) -> None:
-        import numpy as np
-
-        self.records = self.separators = self.returns = 0
+        self.fields = self.returns = 0
         self._separator = ord(separator)
         self._rest, self._last = b"", b"\n"
         self._is_inside = 0
         self._may_open = 1  # the last byte is a mark, after which a quote may open
         self._closes = 0  # the last byte is a quote that closes
-        self._flags = np.empty(_PART, np.bool_)
-        self._words = np.empty((3, _PART // _WORD + 1), np.uint64)
+        self._room: tuple[NDArray[np.bool_], NDArray[np.uint64]] | None = None
 
     def take(self, block: bytes) -> None:
         """Look at the next bytes; raises `FormatError` for a quote where none may stand."""
@@ -49,9 +46,9 @@ class QuotedStructure:
             block = self._rest + block
         whole = len(block) // _WORD * _WORD
         self._rest = block[whole:]
-        values = np.frombuffer(block, np.uint8)
+        values, has_return = np.frombuffer(block, np.uint8), b"\r" in block
         for at in range(0, whole, _PART):
-            self._look(values[at : min(at + _PART, whole)])
+            self._look(values[at : min(at + _PART, whole)], has_return=has_return)
 
     def end(self) -> None:
         """There is no more; raises `FormatError` for a quote where none may stand, or that is never closed."""
@@ -59,29 +56,32 @@ class QuotedStructure:
 
         rest = self._rest + (b"" if self._last == b"\n" else b"\n")
         if rest:
-            self._look(np.frombuffer(rest.ljust(2 * _WORD, b"\0"), np.uint8))
+            self._look(np.frombuffer(rest.ljust(2 * _WORD, b"\0"), np.uint8), has_return=b"\r" in rest)
         self._rest = b""
         if self._is_inside:
             raise FormatError("A quote is never closed.")
 
     def has(self, records: int, width: int) -> bool:
-        """Whether it is so many records of so many columns, each but the last ended by a line feed alone."""
-        return (self.records, self.separators, self.returns) == (records, records * (width - 1), 0)
+        """Whether so many records have so many columns and end in a line feed alone, if none has fewer columns."""
+        return (self.fields, self.returns) == (records * width, 0)
 
-    def _look(self, values: NDArray[np.uint8]) -> None:
+    def _look(self, values: NDArray[np.uint8], *, has_return: bool) -> None:
         import numpy as np
 
+        if self._room is None:
+            self._room = np.empty((2, _PART), np.bool_), np.empty((3, _PART // _WORD + 1), np.uint64)
         size = len(values) // _WORD
         one, top = np.uint64(1), np.uint64(63)
-        carried, outside, made = self._words[0][: size + 1], self._words[1][:size], self._words[2][:size]
-        before, high = carried[:-1], carried[1:]
-        flags = self._flags[: len(values)]
+        (flags, others), (carried, outside, made) = self._room[0][:, : len(values)], self._room[1][:, : size + 1]
+        outside, made, before, high = outside[:-1], made[:-1], carried[:-1], carried[1:]
 
-        def bits(mark: int) -> NDArray[np.uint64]:
-            found = np.packbits(np.equal(values, mark, out=flags), bitorder="little")
-            return cast("NDArray[np.uint64]", found.view("<u8"))
+        def bits(found: NDArray[np.bool_]) -> NDArray[np.uint64]:
+            return cast("NDArray[np.uint64]", np.packbits(found, bitorder="little").view("<u8"))
 
-        quotes, ends, returns, separators = bits(0x22), bits(0x0A), bits(0x0D), bits(self._separator)
+        quotes = bits(np.equal(values, 0x22, out=flags))
+        np.equal(values, 0x0A, out=flags)
+        marks = bits(np.logical_or(flags, np.equal(values, self._separator, out=others), out=flags))
+        returns = bits(np.equal(values, 0x0D, out=flags)) if has_return else None
         np.left_shift(quotes, one, out=outside)
         outside ^= quotes
         for shift in (2, 4, 8, 16, 32):  # each bit: whether an odd number of quotes is up to it, in its word
@@ -95,11 +95,12 @@ class QuotedStructure:
         self._is_inside = int(carried[-1])
         np.invert(outside, out=outside)
 
-        marks = ends | separators
-        marks |= returns
-        for found, name in ((ends, "records"), (separators, "separators"), (returns, "returns")):
-            found &= outside
-            setattr(self, name, getattr(self, name) + int(np.bitwise_count(found).sum()))
+        np.bitwise_and(marks, outside, out=made)
+        self.fields += int(np.bitwise_count(made).sum())
+        if returns is not None:
+            marks |= returns
+            returns &= outside
+            self.returns += int(np.bitwise_count(returns).sum())
         marks |= quotes
         closes, opens = outside, quotes
         closes &= quotes
