@@ -22,8 +22,8 @@ _WORD = 64
 class QuotedStructure:
     """What is seen of a text that comes in blocks: take them all, then `end`.
 
-    `fields` counts what ends a field outside of quotes, line feeds and column separators, and the end of a text that has
-    no line feed there; `returns` counts the carriage returns. A byte order mark is not to be among the blocks.
+    `fields` counts what ends a field outside of quotes, line feeds and column separators, and the end of a text that
+    has no line feed there; `returns` counts the carriage returns. A byte order mark is not to be among the blocks.
     """
 
     def __init__(self, separator: str) -> None:
