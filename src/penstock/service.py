@@ -340,7 +340,4 @@ def _no_locks(folder: Path, error: OSError) -> ServiceNotStarted:
 
 
 def _settings(options: ServiceOptions) -> Settings:
-    if not options.is_run:
-        return load_settings(options.config)
-    logging.getLogger("penstock").setLevel(logging.ERROR)
-    return load_settings(options.config, RUN_DEFAULTS)
+    return load_settings(options.config, RUN_DEFAULTS) if options.is_run else load_settings(options.config)

@@ -28,6 +28,7 @@ class Service:
         self.tasks = 1000
         self.refused: set[str] = set()
         self.error: Exception | None = None
+        self.problem: Exception | None = None
         self.requests: list[dict[str, Any]] = []
         self.come = threading.Semaphore(0)
         self.go_on = threading.Semaphore(0)
@@ -47,6 +48,11 @@ class Service:
         refused = [{"taskId": name, "errorCode": "Odd", "message": "no"} for name in names if name in self.refused]
         following = [{"taskId": f"next {self.tasks + number}"} for number in range(given)]
         return {"taskObjects": following, "refused": refused}
+
+    def tell_alone(self, end: End) -> None:
+        if self.problem is not None:
+            raise self.problem
+        self.alone.append(end.told["taskId"])
 
     def answer(self) -> dict[str, Any]:
         """The next request, which is answered."""
@@ -75,7 +81,7 @@ def ends(service: Service) -> Iterator[Ends]:
         THREADS,
         "host",
         5,
-        tell_alone=lambda end: service.alone.append(end.told["taskId"]),
+        tell_alone=service.tell_alone,
         answered=lambda: None,
     )
     made.start()
@@ -175,6 +181,21 @@ def test_ends_whose_request_fails_are_told_one_by_one_and_the_next_go_together_a
     service.answer()
     assert told.result(20) is not None
     assert service.alone == ["0"]
+
+
+def test_an_end_that_cannot_be_told_keeps_no_other_back(
+    service: Service, tell: Tell, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.refused = {"0"}
+    service.problem = ValueError("odd")
+    told = tell("0")
+    service.answer()
+    told.result(20)
+    told = tell("1")
+    service.answer()
+    assert told.result(20) is not None
+    assert service.over == ["0", "1"]
+    assert "The end of 0 could not be told" in caplog.text
 
 
 def test_a_service_that_does_not_know_EndTasks_is_asked_once(service: Service, ends: Ends, tell: Tell) -> None:

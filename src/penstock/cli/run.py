@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -91,6 +92,7 @@ def _start(options: RunOptions, start_service: StartService, interruption: Inter
     except SettingsError as error:
         click.echo(f"penstock: {error}", err=True)
         return 1
+    logging.getLogger("penstock").setLevel(logging.ERROR)  # the rest is told by the progress
     try:
         service = start_service(ServiceOptions(data_dir=options.data_dir, config=options.config, is_run=True))
     except ServiceNotStarted as error:

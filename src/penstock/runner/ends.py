@@ -185,8 +185,11 @@ class Ends:
                 end.woken.set()
             self._ahead.extend((now, task) for task in following)
         for end in sent:
-            if end.told["taskId"] in refused:
-                self._tell_alone(end)
+            try:
+                if end.told["taskId"] in refused:
+                    self._tell_alone(end)
+            except Exception:  # the ends of others come after it
+                LOG.exception("The end of %s could not be told", end.attempt_id)
             end.is_over()
         with self._changed:
             for end in [end for end in sent if end in self._idle]:

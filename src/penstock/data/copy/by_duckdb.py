@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -23,6 +24,8 @@ _MEMORY = "400MB"
 """Of this DuckDB keeps at most a quarter waiting to be written; with less, one of its two threads would wait."""
 _MEMORY_OF_LONG_ROWS = "160MB"
 _BLOCK = 1 << 20
+_MESSAGE = 1 << 17
+"""Bytes that psycopg sends with one message of a COPY; it would cut longer ones in pieces."""
 _LONGEST_MESSAGE = 1000
 """Letters of DuckDB's message, which may hold a whole record; PostgreSQL hangs up when a COPY ends with 10,000."""
 
@@ -121,6 +124,9 @@ def binary(connection: duckdb.DuckDBPyConnection, query: str) -> Generator[bytes
     Close it before the connection: DuckDB would wait for ever for somebody to read what it writes.
     """
     reader, writer = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):  # more than this user may have
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _BLOCK)
     found: list[BaseException] = []
 
     def run() -> None:
@@ -135,7 +141,7 @@ def binary(connection: duckdb.DuckDBPyConnection, query: str) -> Generator[bytes
     thread.start()
     try:
         with os.fdopen(reader, "rb", buffering=0) as stream:  # closed, it is a broken pipe for DuckDB
-            yield from iter(partial(stream.read, _BLOCK), b"")
+            yield from iter(partial(stream.read, _MESSAGE), b"")
     finally:
         thread.join()
     if found:
