@@ -282,6 +282,17 @@ def test_objects_go_to_and_from_local_files(storage: Storage, tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["in", "out"]
 
 
+def test_a_file_that_need_not_stay_becomes_an_object(storage: Storage, tmp_path: Path) -> None:
+    put(storage, "s3://bucket/a", b"old")
+    for uri in ("s3://bucket/a", "s3://bucket/b/c"):
+        (tmp_path / "in").write_bytes(b"data")
+        storage.upload(tmp_path / "in", uri, move=True)
+        assert get(storage, uri) == b"data"
+    assert {entry.uri for entry in storage.list("s3://bucket/")} == {"s3://bucket/a", "s3://bucket/b/c"}
+    with pytest.raises(StorageError, match="names a bucket and no object"):
+        storage.upload(tmp_path / "in", "s3://bucket", move=True)
+
+
 def test_an_object_needs_a_key(storage: Storage) -> None:
     for uri in ("s3://bucket", "s3://bucket/"):
         with pytest.raises(StorageError, match="names a bucket and no object"):

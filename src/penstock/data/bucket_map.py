@@ -92,6 +92,6 @@ class BucketMap:
         """Write the object's bytes to a local file."""
         self.place(uri).download(uri, path)
 
-    def upload(self, path: Path, uri: str) -> None:
-        """Make an object of a local file's bytes."""
-        self.place(uri).upload(path, uri)
+    def upload(self, path: Path, uri: str, *, move: bool = False) -> None:
+        """Make an object of a local file's bytes; with `move` the file need not stay."""
+        self.place(uri).upload(path, uri, move=move)

@@ -149,8 +149,8 @@ class CloudStorage:
         with closing(self.open(uri)) as source, written_whole(path) as target:
             shutil.copyfileobj(source, target, MIB)
 
-    def upload(self, path: Path, uri: str) -> None:
-        """Make an object of a local file's bytes."""
+    def upload(self, path: Path, uri: str, *, move: bool = False) -> None:
+        """Make an object of a local file's bytes; it stays in any case."""
         with self.create(uri) as target, read_unchanged(path) as source:
             shutil.copyfileobj(source, target, MIB)
 

@@ -146,10 +146,26 @@ class LocalFolder:
         with self.open(uri) as source, written_whole(path) as target:
             shutil.copyfileobj(source, target, 1 << 20)
 
-    def upload(self, path: Path, uri: str) -> None:
-        """Make an object of a local file's bytes."""
+    def upload(self, path: Path, uri: str, *, move: bool = False) -> None:
+        """Make an object of a local file's bytes; with `move` the file itself, where it is on the same disk."""
+        written = self._taken_in(path) if move else None
+        if written is not None:
+            try:
+                self._put_in_place(written, uri)
+            except BaseException:
+                written.unlink(missing_ok=True)
+                raise
+            return
         with self.create(uri) as target, read_unchanged(path) as source:
             shutil.copyfileobj(source, target, 1 << 20)
+
+    def _taken_in(self, path: Path) -> Path | None:
+        """A file moved to `.writing/`; None if it is on another disk."""
+        self._writing.mkdir(parents=True, exist_ok=True)
+        try:
+            return path.rename(self._writing / uuid.uuid4().hex)
+        except OSError:
+            return None
 
     def encrypted(self) -> LocalFolder:
         """The folder itself: whoever wants it encrypted puts it on a disk that is."""

@@ -199,8 +199,8 @@ class S3Storage:
         with closing(self.open(uri)) as source, written_whole(path) as target:
             shutil.copyfileobj(source, target, MIB)
 
-    def upload(self, path: Path, uri: str) -> None:
-        """Make an object of a local file's bytes."""
+    def upload(self, path: Path, uri: str, *, move: bool = False) -> None:
+        """Make an object of a local file's bytes; it stays in any case."""
         with self._created(uri, path.stat().st_size) as target, read_unchanged(path) as source:
             shutil.copyfileobj(source, target, 4 * MIB)
 

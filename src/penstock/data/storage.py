@@ -116,8 +116,8 @@ class Storage(Protocol):
     def download(self, uri: str, path: Path) -> None:
         """Write the object's bytes to a local file. Raises `NoSuchKey`."""
 
-    def upload(self, path: Path, uri: str) -> None:
-        """Make an object of a local file's bytes."""
+    def upload(self, path: Path, uri: str, *, move: bool = False) -> None:
+        """Make an object of a local file's bytes; with `move` the file need not stay."""
 
     def encrypted(self) -> Storage:
         """The same place, which is asked to encrypt what is written (`s3EncryptionType`) where it takes that."""

@@ -109,6 +109,6 @@ class NoStorage:
         """Refused."""
         self._refuse(uri)
 
-    def upload(self, path: Path, uri: str) -> None:
+    def upload(self, path: Path, uri: str, *, move: bool = False) -> None:
         """Refused."""
         self._refuse(uri)

@@ -113,7 +113,7 @@ def _convert_each(source: FileSide, target: FileSide, count: Count) -> tuple[int
                 ways.add("rows")
             converted.append((path, target_uri(entry, source, target)))
         for path, uri in converted:
-            target.storage.upload(path, uri)
+            target.storage.upload(path, uri, move=True)
     return len(converted), "bulk" if ways == {"bulk"} else "rows"
 
 

@@ -171,12 +171,16 @@ def unload(database: Database, source: TableSide, target: FileSide, uri: str, co
         connection.execute(f"ATTACH {_text(postgresql.conninfo())} AS pg (TYPE postgres, READ_ONLY)")
         connection.execute("BEGIN")
         rows = _write_table(connection, postgresql, source, found, columns, made)
-        with (
-            made.open("rb") as file,
-            target.storage.create(uri) as stream,
-            open_writer(count.counted(stream), target.compression) as plain,
-        ):
-            shutil.copyfileobj(file, plain, _CHUNK)
+        if target.compression == "none":
+            count.add_bytes(made.stat().st_size)
+            target.storage.upload(made, uri, move=True)
+        else:
+            with (
+                made.open("rb") as file,
+                target.storage.create(uri) as stream,
+                open_writer(count.counted(stream), target.compression) as plain,
+            ):
+                shutil.copyfileobj(file, plain, _CHUNK)
     count.rows = rows
     count.columns = tuple((name, kind) for name, kind, _ in found)
     count.report()

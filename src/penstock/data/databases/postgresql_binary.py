@@ -22,7 +22,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 from penstock.data.databases import duckdb_csv as csv
-from penstock.data.formats import Format, Row
+from penstock.data.databases.rows import TextNotTaken
+from penstock.data.formats import Format, FormatError, Row
 from penstock.data.formats.structure import QuotedStructure
 
 if TYPE_CHECKING:
@@ -123,22 +124,25 @@ class BinaryMaker:
                     _taken(*piece).stream.close()
 
     def written(self, text: Iterator[bytes]) -> Iterator[Text]:
-        """Files of whole records of a text."""
+        """Files of whole records of a text. Raises `TextNotTaken` for a quote where none may stand."""
         block = next(text, None)
         while block is not None:
+            structure = QuotedStructure(self._format.column_separator)
+            self._rows = self._rows or csv.first_rows(block, self._format)
+            has_mark, size, last = False, 0, block
             with ExitStack() as stack:
                 stream, path = self._file()
                 stack.enter_context(stream)
-                structure = QuotedStructure(self._format.column_separator)
-                self._rows = self._rows or csv.first_rows(block, self._format)
-                has_mark, size, last = False, 0, block
-                while block is not None and (not size or size + len(block) <= _PIECE):
-                    stream.write(block)
-                    structure.take(block)
-                    size += len(block)
-                    has_mark |= block.startswith(_BYTE_ORDER_MARK)
-                    last, block = block, next(text, None)
-                structure.end()
+                try:
+                    while block is not None and (not size or size + len(block) <= _PIECE):
+                        stream.write(block)
+                        structure.take(block)
+                        size += len(block)
+                        has_mark |= block.startswith(_BYTE_ORDER_MARK)
+                        last, block = block, next(text, None)
+                    structure.end()
+                except FormatError as error:
+                    raise TextNotTaken(str(error)) from error
                 stream.seek(0)
                 stack.pop_all()  # whoever uses it closes it
             yield Text(stream, path, None if has_mark else self._records(structure), last.endswith(b"\r\n"))

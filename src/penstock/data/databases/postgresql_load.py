@@ -43,7 +43,7 @@ def load_text(
         types = types_of(connection, table, columns)
         if postgresql_binary.takes(types) and postgresql_binary.is_available():
             return _load_as_binary(connection, copy, types, format, chain(start, pieces), target)
-    checked = postgresql_text.without_end_marks(chain(start, pieces), format)
+    checked = postgresql_text.checked(chain(start, pieces), format)
     try:
         return _load(connection, f"{copy} {postgresql_text.options(format)}", checked, target, 0)
     except ConnectionLost:
@@ -98,7 +98,7 @@ def _load_as_binary(
 
 
 def _load_piece(connection: psycopg.Connection, copy: str, piece: bytes, format: Format, target: str) -> int:
-    blocks = postgresql_text.without_end_marks([piece], format)
+    blocks = postgresql_text.checked([piece], format)
     try:
         return _load(connection, f"{copy} {postgresql_text.options(format)}", blocks, target)
     except ConnectionLost:

@@ -54,11 +54,12 @@ def options(format: Format) -> str:
 def to_copy(stream: BinaryIO, format: Format, width: int) -> Iterator[bytes]:
     """A text as COPY reads it, in pieces of whole records for a table of `width` columns, without the header.
 
-    Raises `TextNotTaken` where COPY would not see the rows that `read_rows` sees, or `read_rows` refuses them.
+    Raises `TextNotTaken` where COPY would not see the rows that `read_rows` sees, or `read_rows` refuses them; quoted
+    text is to be `checked` besides.
     """
     if format.columns and len(format.columns) != width:
         raise TextNotTaken("The format has other columns than the table.")
-    pieces = _quoted_pieces(stream, format) if format.quote_char else _escaped_pieces(stream)
+    pieces = _quoted_pieces(stream) if format.quote_char else _escaped_pieces(stream)
     if format.header:
         first = next(pieces, b"")
         rest = without_header(first, format, width)
@@ -67,12 +68,24 @@ def to_copy(stream: BinaryIO, format: Format, width: int) -> Iterator[bytes]:
     yield from pieces
 
 
-def without_end_marks(pieces: Iterable[bytes], format: Format) -> Iterator[bytes]:
-    """The pieces; raises `TextNotTaken` for quoted text with a line of `\\.`, at which COPY ends without a word."""
-    for piece in pieces:
-        if format.quote_char and (piece.startswith((b"\\.\n", b"\\.\r\n")) or _END_MARK.search(piece)):
-            raise TextNotTaken("A line holds what ends a COPY.")
-        yield piece
+def checked(pieces: Iterable[bytes], format: Format) -> Iterator[bytes]:
+    """The pieces; raises `TextNotTaken` for quoted text that COPY would read otherwise.
+
+    It takes a quote where none may stand, and ends without a word at a line of `\\.`.
+    """
+    if not format.quote_char:
+        yield from pieces
+        return
+    structure = QuotedStructure(format.column_separator)
+    try:
+        for piece in pieces:
+            if piece.startswith((b"\\.\n", b"\\.\r\n")) or _END_MARK.search(piece):
+                raise TextNotTaken("A line holds what ends a COPY.")
+            structure.take(piece)
+            yield piece
+        structure.end()
+    except FormatError as error:
+        raise TextNotTaken(str(error)) from error
 
 
 def refuse_start(piece: bytes, format: Format) -> None:
@@ -156,29 +169,23 @@ def _plain(mark: re.Match[bytes]) -> bytes:
     return b"\n" if found == b"\r\n" else b"\\\r" if found == b"\r" else found
 
 
-def _quoted_pieces(stream: BinaryIO, format: Format) -> Iterator[bytes]:
-    """The stream in pieces that end with a record."""
-    structure = QuotedStructure(format.column_separator)
+def _quoted_pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """The stream in pieces that end with a record, as far as its quotes stand where they may."""
     kept = b""
     is_first = True
-    try:
-        while block := stream.read(_QUOTED_BLOCK):
-            if is_first:
-                block = block.removeprefix(_BYTE_ORDER_MARK)
-                _check_first_end(block)
-                is_first = False
-            structure.take(block)
-            block = kept + block if kept else block
-            end = _last_end(block)
-            if end < 0 and len(block) > LONGEST_RECORD:
-                raise TextNotTaken("A record is longer than the limit.")
-            piece, kept = block[: end + 1], block[end + 1 :]
-            del block
-            if piece:
-                yield piece
-        structure.end()
-    except FormatError as error:
-        raise TextNotTaken(str(error)) from error
+    while block := stream.read(_QUOTED_BLOCK):
+        if is_first:
+            block = block.removeprefix(_BYTE_ORDER_MARK)
+            _check_first_end(block)
+            is_first = False
+        block = kept + block if kept else block
+        end = _last_end(block)
+        if end < 0 and len(block) > LONGEST_RECORD:
+            raise TextNotTaken("A record is longer than the limit.")
+        piece, kept = block[: end + 1], block[end + 1 :]
+        del block
+        if piece:
+            yield piece
     if kept:
         yield kept + b"\n"
 
