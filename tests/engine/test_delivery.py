@@ -338,12 +338,17 @@ def test_a_target_that_hangs_does_not_keep_the_service_from_ending(engine: Engin
     thread.join(10)
 
 
-def test_the_thread_outlives_a_store_that_is_away(engine: Engine, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"), [(OSError("away"), "Alarms wait"), (ValueError("odd"), "The delivery of alarms failed")]
+)
+def test_the_thread_outlives_a_store_that_is_away(
+    engine: Engine, caplog: pytest.LogCaptureFixture, error: Exception, told: str
+) -> None:
     deliverer = Deliverer(engine, 1)
-    away: Any = SimpleNamespace(snapshot=lambda: (_ for _ in ()).throw(OSError("away")))
+    away: Any = SimpleNamespace(snapshot=lambda: (_ for _ in ()).throw(error), unavailable=(OSError,))
     store, engine.store = engine.store, away
     assert deliverer._deliver() == 1.0
-    assert "The delivery of alarms failed" in caplog.text
+    assert told in caplog.text
     engine.store = store
     assert deliverer._deliver() == 30.0
 

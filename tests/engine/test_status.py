@@ -44,9 +44,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
             activation=1,
             status="WAITING_ON_DEPENDENCIES",
             created_at=0,
+            started_at=None,
             ended_at=None,
             late_at=5,
             tries_left=2,
+            attempt_count=0,
         )
         tx.execute(
             "insert_attempt",

@@ -10,7 +10,7 @@ from penstock.clock import from_ms, to_ms
 from penstock.definition.model import Values
 from penstock.definition.timetable import Timing
 from penstock.engine import endings, rerun
-from penstock.engine.materialise import set_cursor
+from penstock.engine.materialise import ToCome, set_cursor
 from penstock.engine.plan import Component, Plan
 from penstock.engine.skipping import leave_out
 from penstock.engine.turn import Turn
@@ -92,18 +92,18 @@ def _set_out(turn: Turn, plan: Plan, component: Component, state: ComponentState
     if state is None:
         _insert(turn, plan, component, index, start)
     else:
-        set_cursor(turn, plan.pipeline_id, component.id, index, start, None)
+        set_cursor(turn, ToCome(state), index, start, None)
     if start is None:
         leave_out(turn, plan, component, index)
     turn.advance(plan.pipeline_id, component.id)
 
 
 def _insert(turn: Turn, plan: Plan, component: Component, index: int, start: datetime | None) -> None:
-    next_start = None if start is None else to_ms(start)
-    key = {"pipeline_id": plan.pipeline_id, "component": component.id}
-    turn.tx.execute_later("insert_component", **key, next_index=index, next_start=next_start)
-    if next_start is not None:
-        turn.fresh[plan.pipeline_id, component.id] = (index, next_start)
+    if start is not None:
+        turn.fresh[plan.pipeline_id, component.id] = (index, to_ms(start))
+    else:
+        state = ComponentState(plan.pipeline_id, component.id, index, None)
+        set_cursor(turn, ToCome(state, is_new=True), index, None, None)
 
 
 def deactivate(turn: Turn, pipeline: Pipeline, *, cancel_active: bool) -> bool:

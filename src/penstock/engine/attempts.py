@@ -39,20 +39,21 @@ def queue(
     after: Attempt | None = None,
     delay: int = 0,
     is_current: bool = False,
+    is_new: bool = False,
 ) -> None:
     """Make the next attempt, or another try `after` a failed one; task runners have it after the delay in ms.
 
-    `is_current` is that of `move`.
+    `is_current` and `is_new` are those of `move`.
     """
     plan = turn.plan(instance)
     number = instance.attempt_count + 1
-    moved = move(turn.tx, instance, verb, turn.now, is_current=is_current, attempt_count=number)
+    moved = move(turn.tx, instance, verb, turn.now, is_current=is_current, is_new=is_new, attempt_count=number)
     if moved is None:
         return
     group = worker_group(plan, component, instance)
     available_at = turn.now + delay
     expires_at = after.expires_at if after else turn.after(component.precondition_timeout)
-    turn.tx.execute_later(
+    turn.tx.insert_soon(
         "insert_attempt",
         pipeline_id=instance.pipeline_id,
         attempt_id=moved.head_attempt,

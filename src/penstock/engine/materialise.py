@@ -10,24 +10,13 @@ from penstock.clock import from_ms, ms_to_field, to_ms
 from penstock.engine.dependencies import is_deleted, is_met_by
 from penstock.engine.plan import Component, Plan
 from penstock.engine.skipping import MOST_SKIPPED_AT_ONCE, is_skipped, leave_out, skip
+from penstock.engine.status import NOTHING_WRONG
 from penstock.engine.turn import Turn
 from penstock.store.rows import ComponentState, Instance, read
 
 MOST_SERVED_BEFORE = 1000  # instances that are due before the first interval of their resource
 MOST_DEPENDENCIES_AT_ONCE = 5000  # in one transaction, of all components
 MOST_AT_ONCE = 50  # instances of a component in one transaction
-UNTOUCHED: dict[str, Any] = {
-    "started_at": None,
-    "attempt_count": 0,
-    "is_rerun": 0,
-    "error_id": None,
-    "error_message": None,
-    "error_stack_trace": None,
-    "cancellation_reason": None,
-    "was_deactivated": 0,
-    "cascade_failed_on": None,
-}
-"""What the store puts into the other columns of a new instance."""
 
 
 def advance_due(turn: Turn, pipeline_id: str) -> None:
@@ -40,7 +29,7 @@ def advance_due(turn: Turn, pipeline_id: str) -> None:
 class ToCome:
     """Where a component's schedule stands, how many of its instances are active, and whether it has backfills.
 
-    One that `is_new` was never activated before: it has no instances.
+    One that `is_new` was never activated before: it has no instances, and is in the store once its cursor is set.
     """
 
     state: ComponentState
@@ -74,27 +63,28 @@ def advance(turn: Turn, upcoming: ToCome) -> None:
     if pipeline.state not in ("SCHEDULED", "FINISHED") or state.next_start is None:
         return
     if state.paused:
-        set_cursor(turn, pipeline_id, component_id, state.next_index, from_ms(state.next_start), None)
+        set_cursor(turn, upcoming, state.next_index, from_ms(state.next_start), None)
         return
     index, is_enough = state.next_index, False
+    latest: datetime | None = None
     while True:
         plan = turn.plans.find(turn.tx, pipeline_id, pipeline.activation)
         component = plan.components.get(component_id)
         interval = interval_at(turn, plan, component, index) if component else None
         if component is None or interval is None:
-            set_cursor(turn, pipeline_id, component_id, index, None, None)
+            set_cursor(turn, upcoming, index, None, None, latest)
             if component is not None:
                 leave_out(turn, plan, component, index)
             return
         plan, start, end = interval
         due = to_ms(end if component.is_due_at_end else start)
         if due > turn.now and not plan.is_on_demand:
-            set_cursor(turn, pipeline_id, component_id, index, start, due)
+            set_cursor(turn, upcoming, index, start, due, latest)
             turn.due(due)
             return
         is_enough = is_enough or turn.dependencies > MOST_DEPENDENCIES_AT_ONCE
         if is_enough or turn.set_going[pipeline_id, component_id] >= MOST_AT_ONCE:
-            set_cursor(turn, pipeline_id, component_id, index, start, turn.now)
+            set_cursor(turn, upcoming, index, start, turn.now, latest)
             turn.due(turn.now)
             return
         if is_skipped(plan, component, start, end):
@@ -103,12 +93,11 @@ def advance(turn: Turn, upcoming: ToCome) -> None:
             index = skipped
             continue
         if active >= component.max_active:
-            set_cursor(turn, pipeline_id, component_id, index, start, None)
+            set_cursor(turn, upcoming, index, start, None, latest)
             return
         component = plan.components[component_id]
         active += make_instance(turn, plan, component, "", start, end, is_first=upcoming.is_new)
-        latest = {"pipeline_id": pipeline_id, "component": component_id, "scheduled_start": to_ms(start)}
-        turn.tx.execute_later("set_latest_run", **latest)
+        latest = start
         turn.set_going[pipeline_id, component_id] += 1
         index += 1
 
@@ -126,19 +115,19 @@ def interval_at(turn: Turn, plan: Plan, component: Component, index: int) -> tup
 
 
 def set_cursor(
-    turn: Turn, pipeline_id: str, component: str, index: int, start: datetime | None, due: int | None
+    turn: Turn, of: ToCome, index: int, start: datetime | None, due: int | None, latest: datetime | None = None
 ) -> None:
-    """Note the next interval of a component's schedule, and when to look at it."""
-    turn.tx.execute_later(
-        "set_cursor",
-        pipeline_id=pipeline_id,
-        component=component,
-        next_index=index,
-        next_start=None if start is None else to_ms(start),
-        next_due_at=due,
-    )
+    """Note the next interval of a component's schedule, when to look at it, and the `latest` one that was set going."""
+    component = {"pipeline_id": of.state.pipeline_id, "component": of.state.component}
+    stands = {"next_index": index, "next_start": None if start is None else to_ms(start), "next_due_at": due}
+    if of.is_new:
+        turn.tx.insert_soon("insert_component", **component, **stands, latest_run_at=latest and to_ms(latest))
+    else:
+        turn.tx.execute_later("set_cursor", **component, **stands)
+        if latest is not None:
+            turn.tx.execute_later("set_latest_run", **component, scheduled_start=to_ms(latest))
     if start is None:
-        turn.perhaps_over.add(pipeline_id)
+        turn.perhaps_over.add(of.state.pipeline_id)
 
 
 def make_instance(
@@ -169,20 +158,22 @@ def make_instance(
         "activation": plan.activation.number,
         "status": "WAITING_ON_DEPENDENCIES",
         "created_at": turn.now,
+        "started_at": None,
         "ended_at": None,
         "late_at": late_at,
         "tries_left": component.maximum_retries,
+        "attempt_count": 0,
     }
-    if is_first:
-        turn.tx.execute_later("insert_instance", **made)
-    elif not turn.tx.execute("insert_instance", **made):
+    if not is_first and not turn.tx.execute("insert_instance", **made):
         return False
     turn.due(late_at)
     before = turn.dependencies
     add_dependencies(turn, plan, component, node, start, end)
     if is_first and turn.dependencies == before and component.family != "Resource":
-        turn.ready.append(Instance(**made, **UNTOUCHED))
+        turn.ready.append(Instance(**made, is_rerun=0, **NOTHING_WRONG))  # which is inserted as it goes on
     else:
+        if is_first:
+            turn.tx.insert_soon("insert_instance", **made)
         turn.check(plan.pipeline_id, instance_id)
     if is_first and not turn.dependencies:
         return True  # nothing can wait for it

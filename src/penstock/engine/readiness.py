@@ -44,15 +44,15 @@ def check(turn: Turn, pipeline_id: str, instance_id: str) -> None:
         _ask_preconditions_now(turn, waits)
 
 
-def go_on(turn: Turn, instance: Instance) -> None:
-    """Let an instance, as it is now, do its work: it waits for nothing any more."""
+def go_on(turn: Turn, instance: Instance, *, is_new: bool = False) -> None:
+    """Let an instance, as it is now, do its work: it waits for nothing any more. One that `is_new` is inserted."""
     component = turn.plan(instance).components[instance.component]
     if instance.family == "DataNode":
-        moved = move(turn.tx, instance, "finish", turn.now, is_current=True, started_at=turn.now)
+        moved = move(turn.tx, instance, "finish", turn.now, is_current=True, is_new=is_new, started_at=turn.now)
         if moved is not None:
             turn.ended.append(moved)
     else:
-        attempts.queue(turn, instance, component, is_current=True)
+        attempts.queue(turn, instance, component, is_current=True, is_new=is_new)
 
 
 def _cascade(turn: Turn, instance: Instance, waits: list[Dependency]) -> bool:

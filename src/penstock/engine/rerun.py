@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from penstock.clock import from_ms
 from penstock.engine import attempts, endings
 from penstock.engine.dependencies import all_of, consumers, is_met_by, producer_of, unmeet
 from penstock.engine.materialise import add_dependencies
-from penstock.engine.status import HOSTING, UNSUCCESSFUL, move
+from penstock.engine.status import HOSTING, NOTHING_WRONG, UNSUCCESSFUL, move
 from penstock.engine.turn import Turn
 from penstock.store.rows import Attempt, Dependency, Instance, read
 
 BY_USER = "Canceled by a user."
-NOTHING_WRONG: dict[str, Any] = {
-    "error_id": None,
-    "error_message": None,
-    "error_stack_trace": None,
-    "cancellation_reason": None,
-    "was_deactivated": 0,
-    "cascade_failed_on": None,
-}
 
 
 def rerun(turn: Turn, instance: Instance, *, spread: bool = True, counts: bool = False) -> bool:

@@ -7,13 +7,15 @@ from penstock.engine.turn import Turn
 
 
 def settle(turn: Turn) -> None:
-    """Follow up ended instances first, then what may be due, then what may be ready, then pipelines.
+    """Insert new instances that are ready first, follow up ended ones, then what may be due or ready, then pipelines.
 
     The schedule goes before backfills. Both go before the checks: a resource whose last task has ended stays for the
     one that takes its place.
     """
     while True:
-        if turn.ended:
+        if turn.ready:
+            readiness.go_on(turn, turn.ready.popleft(), is_new=True)
+        elif turn.ended:
             instance = turn.ended.popleft()
             endings.ended(turn, instance)
             resources.end_after_failure(turn, instance)
@@ -24,8 +26,6 @@ def settle(turn: Turn) -> None:
                 materialise.advance(turn, upcoming)
                 if upcoming.has_backfills:
                     backfill.advance(turn, *cursor)
-        elif turn.ready:
-            readiness.go_on(turn, turn.ready.popleft())
         elif turn.checks:
             readiness.check(turn, *turn.checks.popleft())
         elif turn.perhaps_over:

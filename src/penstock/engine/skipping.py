@@ -70,7 +70,9 @@ def _row(turn: Turn, plan: Plan, component: Component, start: int, end: int) -> 
         "activation": plan.activation.number,
         "status": "SKIPPED",
         "created_at": turn.now,
+        "started_at": None,
         "ended_at": turn.now,
         "late_at": None,
         "tries_left": component.maximum_retries,
+        "attempt_count": 0,
     }

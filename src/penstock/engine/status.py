@@ -64,20 +64,43 @@ TRANSITIONS = (
 )
 # fmt: on
 
+NOTHING_WRONG: Mapping[str, Any] = {
+    "error_id": None,
+    "error_message": None,
+    "error_stack_trace": None,
+    "cancellation_reason": None,
+    "was_deactivated": 0,
+    "cascade_failed_on": None,
+}
+"""The columns of an instance that say what went wrong, where nothing did."""
 _COLUMNS = {cls: tuple(column.name for column in fields(cls)) for cls in (Pipeline, Instance, Attempt)}
+OF_NEW = (
+    *("pipeline_id", "instance_id", "component", "node", "family", "scheduled_start", "scheduled_end", "activation"),
+    *("status", "created_at", "started_at", "ended_at", "late_at", "tries_left", "attempt_count"),
+)
+"""The columns of an instance that are given when it is inserted; the others say that nothing is wrong."""
 _TARGETS = {(t.sphere, t.verb, source): t.target for t in TRANSITIONS for source in t.sources}
 
 T = TypeVar("T", Pipeline, Instance, Attempt)
 
 
 def move(
-    tx: Transaction, row: T, verb: str, now: int, *, detail: str = "", is_current: bool = False, **changes: Any
+    tx: Transaction,
+    row: T,
+    verb: str,
+    now: int,
+    *,
+    detail: str = "",
+    is_current: bool = False,
+    is_new: bool = False,
+    **changes: Any,
 ) -> T | None:
     """Move a status, if the table allows it and nobody else was first; gives the new row, else None.
 
     The update and its event are one transaction. `changes` are other columns that change with the status; whether an
     object has ended, and when a running attempt is due, follow from the status. A row that `is_current` was read while
-    its pipeline was locked and has not been moved since: nobody can have been first.
+    its pipeline was locked and has not been moved since: nobody can have been first. An instance that `is_new` is in
+    the store only now, as it is after the move.
     """
     sphere, query, object_id, status = _of(row)
     target = _TARGETS.get((sphere, verb, status))
@@ -87,7 +110,9 @@ def move(
     columns = {name: getattr(moved, name) for name in _COLUMNS[type(moved)]}
     held: dict[str, Any] = {"held_task_id": row.task_id} if isinstance(row, Attempt) else {}
     known = columns | held | {"from_status": status, "to_status": target}
-    if is_current:
+    if is_new:
+        tx.insert_soon("insert_instance", **{name: columns[name] for name in OF_NEW})
+    elif is_current:
         tx.execute_later(query, **known)
     elif not tx.execute(query, **known):
         return None

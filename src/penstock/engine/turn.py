@@ -34,12 +34,12 @@ class Known:
 class Turn:
     """A transaction, the moment it happens in, and its follow-ups: `settle` works them off before the commit.
 
-    `ended` holds instances that have just reached a final state, `ready` new ones that wait for nothing, `checks`
-    others that may be ready, `cursors` components of which more instances may be due, `perhaps_over` pipelines that may
-    be finished; of those that are `active`, something was active when the last instance had ended. `fresh` has the
-    index and the start of the first interval of components that this turn has made. `ends` counts the instances that
-    have ended. `set_going` counts the instances of a component that its schedule and its backfills have set going,
-    `backfilled` are the backfills'.
+    `ended` holds instances that have just reached a final state, `ready` new ones that wait for nothing and are not
+    in the store yet, `checks` others that may be ready, `cursors` components of which more instances may be due,
+    `perhaps_over` pipelines that may be finished; of those that are `active`, something was active when the last
+    instance had ended. `fresh` has the index and the start of the first interval of new components, which are not
+    in the store yet. `ends` counts the instances that have ended. `set_going` counts the instances of a component
+    that its schedule and its backfills have set going, `backfilled` are the backfills'.
     `attempts` counts attempts by the status that they were moved to, for metrics.
     `pipelines` holds rows as they are now: whoever changes one takes it out. Those that are `locked` are so since
     before anything was read of them.

@@ -45,6 +45,9 @@ class Transaction(Reads, Protocol):
     def insert_later(self, query: str, **parameters: Any) -> None:
         """Insert a row before the transaction commits, which nothing in it reads: many cost little more than one."""
 
+    def insert_soon(self, query: str, **parameters: Any) -> None:
+        """Insert a row, together with others, before whatever else the transaction does to its database."""
+
     def announce(self, message: str) -> None:
         """Tell the other servers on this store, once the transaction has committed."""
 

@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 from penstock.store.database import Row
 
 Statement = tuple[str, Mapping[str, Any]]
-"""SQL with `%(name)s` for a value and `%%` for `%`, and the values by name: None, str, int or float."""
+"""SQL with `%(name)s` for a value and `%%` for `%`, and the values by name: None, str, int, float or a list of them."""
 
 INT8, FLOAT8 = 20, 701  # the types that values are given; a text's follows from where it stands
 DECODERS: Mapping[int, Callable[[bytes], Any]] = {
@@ -32,6 +32,7 @@ DECODERS: Mapping[int, Callable[[bytes], Any]] = {
     1700: lambda value: Decimal(value.decode()),
 }
 LONGEST_KEPT = 4096  # characters of a statement that is prepared for the next time
+_ESCAPED = re.compile(rb'["\\]')  # within a list
 _NAMED = re.compile(r"%(?:%|\((\w+)\)s)")
 
 
@@ -181,6 +182,13 @@ def _numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
     return _NAMED.sub(number, sql).encode(), tuple(names)
 
 
+def _in_list(value: object) -> bytes:
+    encoded = _encoded(value)
+    if encoded is None:
+        return b"NULL"
+    return b'"%b"' % _ESCAPED.sub(rb"\\\g<0>", encoded) if isinstance(value, str) else encoded
+
+
 def _type(value: object) -> int:
     return INT8 if isinstance(value, int) else FLOAT8 if isinstance(value, float) else 0
 
@@ -194,4 +202,6 @@ def _encoded(value: object) -> bytes | None:
         return value.encode()
     if isinstance(value, int | float):
         return repr(value + 0).encode()  # a bool is a number here
+    if isinstance(value, list):
+        return b"{%b}" % b",".join([_in_list(one) for one in value])
     raise TypeError(f"The store keeps no {type(value).__name__}.")

@@ -6,7 +6,9 @@ the server works on the first of them while the next are made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from penstock.store.database import Row
@@ -16,9 +18,12 @@ from penstock.store.sql_files import queries
 First = Callable[[Callable[[Connection], list[Result]]], tuple[Connection, list[Result]]]
 """Finds a connection that does the first work of a transaction."""
 CHANNEL = "penstock"
-MOST_ROWS = 50  # of one statement
+MOST_ROWS = 50  # of a table, before the server begins with them
 MOST_WAITING = 50  # statements, before the server begins with them
+REFERRING = ("insert_attempt",)  # to other rows that may be inserted with them
 COMMIT: Statement = ("COMMIT", {})
+_VALUES = re.compile(r"VALUES \((?P<values>(?:%\(\w+\)s|[^()])*)\)")
+_NAMED = re.compile(r"%\((\w+)\)s")
 
 
 class PostgresqlTransaction:
@@ -29,18 +34,20 @@ class PostgresqlTransaction:
         self.queries = queries("postgresql")
         self._first = first
         self._waiting = list(waiting)
-        self._rows: dict[str, list[Mapping[str, Any]]] = {}
+        self._rows: dict[str, list[Mapping[str, Any]]] = {}  # that nothing in the transaction reads
+        self._soon: dict[str, list[Mapping[str, Any]]] = {}
 
     @property
     def connection(self) -> Any:
         """psycopg's connection, with everything sent that waits."""
-        if self._waiting or (self.used is not None and self.used.is_under_way):
+        if self._waiting or self._soon or (self.used is not None and self.used.is_under_way):
             self.send()
         assert self.used is not None
         return self.used.psycopg
 
     def send(self, *asked: Statement) -> list[Result]:
         """What comes of some statements, which are sent with all that waits."""
+        self._insert(self._soon)
         sent = [*self._waiting, *asked]
         self._waiting.clear()
         if self.used is None:
@@ -49,43 +56,53 @@ class PostgresqlTransaction:
             results = self.used.run(sent)
         return results[len(results) - len(asked) :]
 
-    def execute(self, query: str, **parameters: Any) -> int:
-        """See `Transaction`."""
-        if query.startswith("delete_"):
-            self._insert_rows()  # they may be among what is deleted
-        return self.send((self.queries[query], parameters))[0].count
-
-    def execute_later(self, query: str, **parameters: Any) -> None:
-        """See `Transaction`."""
-        self._waiting.append((self.queries[query], parameters))
+    def _start(self) -> None:
+        """Have the server begin with what waits, if it is much."""
         if len(self._waiting) >= MOST_WAITING and self.used is not None:
             self.used.start(self._waiting)
             self._waiting.clear()
 
+    def execute(self, query: str, **parameters: Any) -> int:
+        """See `Transaction`."""
+        if query.startswith("delete_"):
+            self._insert(self._soon)
+            self._insert(self._rows)  # they may be among what is deleted
+        return self.send((self.queries[query], parameters))[0].count
+
+    def execute_later(self, query: str, **parameters: Any) -> None:
+        """See `Transaction`."""
+        self._insert(self._soon)
+        self._waiting.append((self.queries[query], parameters))
+        self._start()
+
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """See `Transaction`."""
+        self._insert(self._soon)
         self._waiting += [(self.queries[query], row) for row in rows]
 
     def insert_later(self, query: str, **parameters: Any) -> None:
         """See `Transaction`."""
         self._rows.setdefault(query, []).append(parameters)
 
-    def _insert_rows(self) -> None:
-        """Insert what was put off, many rows with a statement."""
-        for query, rows in self._rows.items():
-            head, _, values = self.queries[query].rpartition("VALUES ")
-            for first in range(0, len(rows), MOST_ROWS):
-                part = rows[first : first + MOST_ROWS]
-                tuples = (values.replace("%(", f"%(r{number}_") for number in range(len(part)))
-                parameters = {
-                    f"r{number}_{key}": value for number, row in enumerate(part) for key, value in row.items()
-                }
-                self._waiting.append((f"{head}VALUES {', '.join(tuples)}", parameters))
-        self._rows.clear()
+    def insert_soon(self, query: str, **parameters: Any) -> None:
+        """See `Transaction`."""
+        rows = self._soon.setdefault(query, [])
+        rows.append(parameters)
+        if len(rows) >= MOST_ROWS and self.used is not None:
+            self._insert(self._soon)
+            self.used.start(self._waiting)
+            self._waiting.clear()
+
+    def _insert(self, rows: dict[str, list[Mapping[str, Any]]]) -> None:
+        """Insert what was put off, each table's rows with a statement, after those that they refer to."""
+        for query in sorted(rows, key=lambda query: query in REFERRING):
+            self._waiting.append(together(self.queries[query], rows[query]))
+        rows.clear()
 
     def commit(self) -> None:
         """Send what waits, and the end with it; a transaction that has asked nothing may not have begun."""
-        self._insert_rows()
+        self._insert(self._soon)
+        self._insert(self._rows)
         if self.used is None:
             if len(self._waiting) == 1:
                 return
@@ -108,3 +125,30 @@ class PostgresqlTransaction:
     def several(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
         """See `Transaction`."""
         return [result.rows for result in self.send(*((self.queries[query], known) for query, known in asked))]
+
+
+def together(sql: str, rows: Sequence[Mapping[str, Any]]) -> Statement:
+    """An INSERT of many rows, made from that of one: each column's values are a list, so its text is the same for any
+    number of rows.
+    """
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    types = {
+        name: next((_type(value) for value in values if value is not None), None) for name, values in columns.items()
+    }
+    return _of_lists(sql, tuple(types.items())), {name: columns[name] for name, kind in types.items() if kind}
+
+
+def _type(value: object) -> str:
+    return "text[]" if isinstance(value, str) else "double precision[]" if isinstance(value, float) else "bigint[]"
+
+
+@cache
+def _of_lists(sql: str, types: tuple[tuple[str, str | None], ...]) -> str:
+    found = _VALUES.search(sql)
+    assert found is not None
+    lists = [(name, f"%({name})s::{kind}") for name, kind in types if kind]
+    nulls = {name for name, kind in types if kind is None}
+    values = _NAMED.sub(lambda place: "NULL" if place[1] in nulls else f"given.{place[1]}", found["values"])
+    names = ", ".join(name for name, _ in lists)
+    rows = f"SELECT {values} FROM unnest({', '.join(made for _, made in lists)}) AS given ({names})"  # noqa: S608
+    return sql[: found.start()] + rows + sql[found.end() :]

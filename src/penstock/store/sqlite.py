@@ -38,6 +38,9 @@ class _SqliteTransaction:
     def insert_later(self, query: str, **parameters: Any) -> None:
         self.connection.execute(self.queries[query], parameters)
 
+    def insert_soon(self, query: str, **parameters: Any) -> None:
+        self.connection.execute(self.queries[query], parameters)
+
     def announce(self, message: str) -> None:
         """Another server on the same file looks by itself now and then."""
 

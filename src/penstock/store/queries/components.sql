@@ -1,6 +1,6 @@
 -- name: insert_component
-INSERT INTO components (pipeline_id, component, next_index, next_start)
-VALUES (:pipeline_id, :component, :next_index, :next_start) ON CONFLICT DO NOTHING;
+INSERT INTO components (pipeline_id, component, next_index, next_start, next_due_at, latest_run_at)
+VALUES (:pipeline_id, :component, :next_index, :next_start, :next_due_at, :latest_run_at) ON CONFLICT DO NOTHING;
 
 -- name: component_by_id
 SELECT * FROM components WHERE pipeline_id = :pipeline_id AND component = :component;

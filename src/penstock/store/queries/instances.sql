@@ -1,8 +1,8 @@
 -- name: insert_instance
 INSERT INTO instances (pipeline_id, instance_id, component, node, family, scheduled_start, scheduled_end, activation,
-    status, created_at, ended_at, late_at, tries_left)
+    status, created_at, started_at, ended_at, late_at, tries_left, attempt_count)
 VALUES (:pipeline_id, :instance_id, :component, :node, :family, :scheduled_start, :scheduled_end, :activation,
-    :status, :created_at, :ended_at, :late_at, :tries_left)
+    :status, :created_at, :started_at, :ended_at, :late_at, :tries_left, :attempt_count)
 ON CONFLICT DO NOTHING;
 
 -- name: instance_by_id
