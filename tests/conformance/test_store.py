@@ -256,6 +256,35 @@ def test_rows_come_back_as_they_were_written(store: Store) -> None:
     assert (row["detail"], row["at"]) == (text, 2**53)
 
 
+ODD = ("@plain", '@"quoted"', "@{a,b}", "@back\\slash", "@NULL", "@ naïve 🙂 %s ")
+
+
+def test_rows_that_are_inserted_soon_are_there_for_the_next_question(store: Store) -> None:
+    """Rows of 60 instances are more than are sent at once; an attempt may come before another one's instance."""
+    names = [*ODD, *(f"@{number}" for number in range(60))]
+    with store.transaction() as tx:
+        seed(tx)
+        instance, attempt = (
+            {key: VALUES[key] for key in re.findall(r":([a-z_]+)", queries("sqlite")[f"insert_{kind}"])}
+            for kind in ("instance", "attempt")
+        )
+        for number, name in enumerate(names):
+            late = {"late_at": None if number % 2 else 5, "scheduled_start": 2000 + number}
+            tx.insert_soon("insert_instance", **{**instance, **late, "instance_id": name, "ended_at": None})
+            told = {"instance_id": name, "attempt_id": f"{name}_Attempt=1", "task_id": f"task of {name}"}
+            tx.insert_soon("insert_attempt", **{**attempt, **told, "expires_at": None})
+        asked = [("instance_by_id", {"pipeline_id": PIPELINE, "instance_id": name}) for name in (*names, "@none")]
+        found = tx.several(*asked, ("pipeline_by_id", {"pipeline_id": PIPELINE}))
+    assert [[(row["instance_id"], row["late_at"]) for row in rows] for rows in found[:-1]] == [
+        *([(name, None if number % 2 else 5)] for number, name in enumerate(names)),
+        [],
+    ]
+    assert len(found[-1]) == 1
+    with store.snapshot() as tx:
+        found = tx.several(*(("attempt_by_task", {"task_id": f"task of {name}"}) for name in ODD))
+    assert [row["instance_id"] for rows in found for row in rows] == [*ODD]
+
+
 def test_many_rows_are_written_at_once(store: Store) -> None:
     event = {key: VALUES[key] for key in re.findall(r":([a-z_]+)", queries("sqlite")["insert_event"])}
     with store.transaction() as tx:

@@ -6,13 +6,13 @@ the server works on the first of them while the next are made.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from itertools import groupby
 from typing import Any
 
 from penstock.store.database import Row
 from penstock.store.postgresql_connection import Connection, Result, Statement
+from penstock.store.postgresql_lists import answers, question, together
 from penstock.store.sql_files import queries
 
 First = Callable[[Callable[[Connection], list[Result]]], tuple[Connection, list[Result]]]
@@ -22,8 +22,6 @@ MOST_ROWS = 50  # of a table, before the server begins with them
 MOST_WAITING = 50  # statements, before the server begins with them
 REFERRING = ("insert_attempt",)  # to other rows that may be inserted with them
 COMMIT: Statement = ("COMMIT", {})
-_VALUES = re.compile(r"VALUES \((?P<values>(?:%\(\w+\)s|[^()])*)\)")
-_NAMED = re.compile(r"%\((\w+)\)s")
 
 
 class PostgresqlTransaction:
@@ -123,32 +121,9 @@ class PostgresqlTransaction:
         return self.send((self.queries[query], parameters))[0].rows
 
     def several(self, *asked: tuple[str, Mapping[str, Any]]) -> list[list[Row]]:
-        """See `Transaction`."""
-        return [result.rows for result in self.send(*((self.queries[query], known) for query, known in asked))]
-
-
-def together(sql: str, rows: Sequence[Mapping[str, Any]]) -> Statement:
-    """An INSERT of many rows, made from that of one: each column's values are a list, so its text is the same for any
-    number of rows.
-    """
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    types = {
-        name: next((_type(value) for value in values if value is not None), None) for name, values in columns.items()
-    }
-    return _of_lists(sql, tuple(types.items())), {name: columns[name] for name, kind in types.items() if kind}
-
-
-def _type(value: object) -> str:
-    return "text[]" if isinstance(value, str) else "double precision[]" if isinstance(value, float) else "bigint[]"
-
-
-@cache
-def _of_lists(sql: str, types: tuple[tuple[str, str | None], ...]) -> str:
-    found = _VALUES.search(sql)
-    assert found is not None
-    lists = [(name, f"%({name})s::{kind}") for name, kind in types if kind]
-    nulls = {name for name, kind in types if kind is None}
-    values = _NAMED.sub(lambda place: "NULL" if place[1] in nulls else f"given.{place[1]}", found["values"])
-    names = ", ".join(name for name, _ in lists)
-    rows = f"SELECT {values} FROM unnest({', '.join(made for _, made in lists)}) AS given ({names})"  # noqa: S608
-    return sql[: found.start()] + rows + sql[found.end() :]
+        """See `Transaction`. What is asked for many values in succession is one question."""
+        runs = [(query, [known for _, known in run]) for query, run in groupby(asked, key=lambda one: one[0])]
+        results = self.send(*(question(self.queries[query], values) for query, values in runs))
+        return [
+            rows for (_, values), result in zip(runs, results, strict=True) for rows in answers(result, len(values))
+        ]
