@@ -1,23 +1,24 @@
-"""Quoted text of a local file into PostgreSQL as one binary COPY, which DuckDB makes while the server loads it.
+"""Quoted text into PostgreSQL as one binary COPY, which DuckDB makes while the server loads it.
 
 The server takes binary values in about half of the time that it takes to parse text. Only values whose meaning is the
-same to both are made binary, and the structure of the text is looked at while DuckDB reads the same file.
+same to both are made binary, and the structure of the text is looked at on its way to DuckDB.
 """
 
 from __future__ import annotations
 
 import tempfile
-import threading
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import BinaryIO
 
-from penstock.data.copy.by_duckdb import binary, connected, errors, meanwhile, own_path, postgresql_of, read_to_its_end
-from penstock.data.copy.count import Count
+from penstock.data.copy.by_duckdb import binary, connected, errors, postgresql_of, read
 from penstock.data.databases import Database, TextNotTaken, postgresql_binary
 from penstock.data.databases import duckdb_csv as csv
 from penstock.data.databases.headers import without_header
+from penstock.data.databases.postgresql_text import first_end
 from penstock.data.formats import Format
 from penstock.data.formats.structure import QuotedStructure
 
@@ -30,18 +31,6 @@ class NotBinary(TextNotTaken):
     """The text cannot go in this way; the transaction is to be begun again, without it."""
 
 
-def takes(database: Database, format: Format, stream: BinaryIO, types: Sequence[str] | None = None) -> bool:
-    """Whether it is worth a try."""
-    path = own_path(stream) if format.quote_char else None
-    if path is None or path.stat().st_size < _LEAST or (format.columns and types and len(format.columns) != len(types)):
-        return False
-    try:
-        postgresql_of(database)
-    except TextNotTaken:
-        return False
-    return types is None or postgresql_binary.takes([*types])
-
-
 def load(
     database: Database,
     stream: BinaryIO,
@@ -49,44 +38,41 @@ def load(
     table: str,
     schema: str | None,
     columns: Sequence[str] | None,
-    count: Count,
+    size: int,
+    own: Path | None,
 ) -> int | None:
-    """Load a file and return its rows, or None if it is not one for this way. Raises `NotBinary`."""
-    if not takes(database, format, stream):
+    """Load a text and return its rows, or None, with nothing read, if it is not one for this way. Raises `NotBinary`.
+
+    `size` is that of its object in bytes: below some, to start DuckDB takes longer than it saves. `own` is the text's
+    file, if it is one that DuckDB can read.
+    """
+    if not format.quote_char or size < _LEAST:
         return None
-    postgresql = postgresql_of(database)
-    types = postgresql.column_types(table, schema, columns)
-    path = own_path(stream)
-    if path is None or not takes(database, format, stream, types):
+    try:
+        postgresql = postgresql_of(database)
+        types = postgresql.column_types(table, schema, columns)
+    except TextNotTaken:
+        return None
+    if (format.columns and len(format.columns) != len(types)) or not postgresql_binary.takes(types):
         return None
     try:
         with tempfile.TemporaryDirectory(prefix="penstock-load-") as folder, errors():
-            plain = count.counted(stream)
-            begin = plain.read(_BLOCK).removeprefix(_BYTE_ORDER_MARK)
+            begin = stream.read(_BLOCK).removeprefix(_BYTE_ORDER_MARK)
             if begin.startswith(_BYTE_ORDER_MARK):
                 raise TextNotTaken("The first value begins with what DuckDB takes for a byte order mark.")
             sample = without_header(begin, format, len(types)) if format.header else begin
-            query = postgresql_binary.query(f"'{path}'", types, format, csv.first_rows(sample, format))
+            is_crlf = first_end(begin) == b"\r\n"
             structure = QuotedStructure(format.column_separator)
 
-            def look(left: threading.Event) -> None:
-                structure.take(begin)
-                for block in iter(partial(plain.read, _BLOCK), b""):
-                    structure.take(block)
-                    if left.is_set():
-                        return
-                structure.end()
-
-            with (
-                connected(folder, reads=True, threads=1) as connection,
-                meanwhile(look, connection),
-                closing(binary(connection, query)) as blocks,
-            ):
+            pieces = structure.seen(chain((begin,), iter(partial(stream.read, _BLOCK), b"")))
+            with connected(folder, reads=True, threads=1) as connection, read(pieces, connection, own) as path:
                 connection.execute(csv.SETTINGS)
-                rows = postgresql.load_binary(table, schema, columns, blocks)
-            if not structure.has(rows + format.header, len(types)):
+                new_line = None if is_crlf else "\\n"  # DuckDB finds CR LF, but does not take it when it is told
+                query = postgresql_binary.query(f"'{path}'", types, format, csv.first_rows(sample, format), new_line)
+                with closing(binary(connection, query)) as blocks:
+                    rows = postgresql.load_binary(table, schema, columns, blocks)
+            if not structure.has(rows + format.header, len(types), is_crlf=is_crlf):
                 raise TextNotTaken("DuckDB does not see the records that are there.")
-            read_to_its_end(stream)
             return rows
     except TextNotTaken as error:
         raise NotBinary(str(error)) from error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ _MEMORY = "400MB"
 """Of this DuckDB keeps at most a quarter waiting to be written; with less, one of its two threads would wait."""
 _MEMORY_OF_LONG_ROWS = "160MB"
 _BLOCK = 1 << 20
+_MILLISECONDS = 200  # after which it is looked whether anybody still reads
 _MESSAGE = 1 << 17
 """Bytes that psycopg sends with one message of a COPY; it would cut longer ones in pieces."""
 _LONGEST_MESSAGE = 1000
@@ -93,29 +95,65 @@ def errors() -> Iterator[None]:
 
 
 @contextmanager
-def meanwhile(check: Callable[[threading.Event], None], connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Check a file while DuckDB reads the same one; what is found ends its work, and its error ends the check."""
+def read(blocks: Iterable[bytes], connection: duckdb.DuckDBPyConnection, own: Path | None) -> Iterator[str]:
+    """The path by which DuckDB reads a text whose blocks are made, and looked at, in a thread.
+
+    It is that of the text's `own` file, which is read twice then, or of a pipe that gets the blocks. An error there
+    ends DuckDB's work, and is raised at the end instead of its own.
+    """
+    reader, writer = _pipe() if own is None else (None, None)
     found: list[BaseException] = []
     left = threading.Event()
 
     def run() -> None:
         try:
-            check(left)
+            for block in blocks:
+                if writer is not None:
+                    _write(writer, block, left)
+                if left.is_set():
+                    return
         except BaseException as error:
             found.append(error)
             connection.interrupt()
+        finally:
+            if writer is not None:
+                os.close(writer)
 
-    thread = threading.Thread(target=run, name="check")
+    thread = threading.Thread(target=run, name="read")
     thread.start()
     try:
-        yield
+        yield str(own) if own is not None else f"/dev/fd/{reader}"
     except BaseException:
         left.set()
         raise
     finally:
         thread.join()
+        if reader is not None:
+            os.close(reader)
         if found:
             raise found[0]
+
+
+def _write(pipe: int, block: bytes, left: threading.Event) -> None:
+    """Write to a pipe until nobody reads it any more, which is looked at now and then."""
+    os.set_blocking(pipe, False)
+    has_room = select.poll()
+    has_room.register(pipe, select.POLLOUT)
+    part = memoryview(block)
+    while part and not left.is_set():
+        try:
+            part = part[os.write(pipe, part) :]
+        except BlockingIOError:
+            has_room.poll(_MILLISECONDS)
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe with room for a large block, where the system gives it."""
+    reader, writer = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):  # more than this user may have
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _BLOCK)
+    return reader, writer
 
 
 def binary(connection: duckdb.DuckDBPyConnection, query: str) -> Generator[bytes, None, None]:
@@ -123,10 +161,7 @@ def binary(connection: duckdb.DuckDBPyConnection, query: str) -> Generator[bytes
 
     Close it before the connection: DuckDB would wait for ever for somebody to read what it writes.
     """
-    reader, writer = os.pipe()
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with suppress(OSError):  # more than this user may have
-            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _BLOCK)
+    reader, writer = _pipe()
     found: list[BaseException] = []
 
     def run() -> None:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import re
 import tempfile
-import threading
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from penstock.data.compression import open_reader
-from penstock.data.copy.by_duckdb import connected, errors, meanwhile, own_path, read_to_its_end
+from penstock.data.copy.by_duckdb import connected, errors, own_path, read, read_to_its_end
 from penstock.data.copy.count import Count, errors_of
 from penstock.data.databases import TextNotTaken
 from penstock.data.databases import duckdb_csv as csv
@@ -64,7 +63,7 @@ def convert(source: FileSide, entry: Entry, target: FileSide, path: Path, count:
         own = own_path(stream) if source.compression == "none" else None
         plain = open_reader(count.counted(stream), source.compression)
         if format.quote_char:
-            rows = _quoted(plain, own, format, columns, path, Path(folder))
+            rows = _quoted(plain, own, format, columns, path, folder)
             if own is not None:
                 read_to_its_end(stream)
         else:
@@ -75,40 +74,18 @@ def convert(source: FileSide, entry: Entry, target: FileSide, path: Path, count:
 
 
 def _quoted(
-    stream: BinaryIO, own: Path | None, format: Format, columns: Sequence[Column], made: Path, folder: Path
+    stream: BinaryIO, own: Path | None, format: Format, columns: Sequence[Column], made: Path, folder: str
 ) -> int:
-    """Convert quoted text, whose structure is looked at while DuckDB reads the same file; the rows."""
-    begin = stream.read(_BLOCK)
-    text = begin.removeprefix(_BYTE_ORDER_MARK)
-    if text.startswith(_BYTE_ORDER_MARK):
+    """Convert quoted text, whose structure is looked at on its way to DuckDB; the rows."""
+    begin = stream.read(_BLOCK).removeprefix(_BYTE_ORDER_MARK)
+    if begin.startswith(_BYTE_ORDER_MARK):
         raise TextNotTaken("The first value begins with what DuckDB takes for a byte order mark.")
     structure = QuotedStructure(format.column_separator)
-
-    def look(left: threading.Event, kept: BinaryIO | None = None) -> None:
-        structure.take(text)
-        if kept is not None:
-            kept.write(begin)
-        for block in iter(partial(stream.read, _BLOCK), b""):
-            structure.take(block)
-            if kept is not None:
-                kept.write(block)
-            if left.is_set():
-                return
-        structure.end()
-
-    is_own = own is not None
-    if own is None:
-        own = folder / "text"
-        with own.open("wb") as file:
-            look(threading.Event(), file)
-    sample = without_header(text, format, len(columns)) if format.header else text
-    size = len(text) // max(text.count(b"\n"), 1) + 1
-    query = _query(own, format, columns, csv.first_rows(sample, format), made, size)
-    with (
-        connected(str(folder), is_long=size > _LONG_ROW) as connection,
-        meanwhile(look, connection) if is_own else nullcontext(),
-    ):
-        rows = _run(connection, query)
+    blocks = structure.seen(chain((begin,), iter(partial(stream.read, _BLOCK), b"")))
+    sample = without_header(begin, format, len(columns)) if format.header else begin
+    size = len(begin) // max(begin.count(b"\n"), 1) + 1
+    with connected(folder, is_long=size > _LONG_ROW) as connection, read(blocks, connection, own) as path:
+        rows = _run(connection, _query(path, format, columns, csv.first_rows(sample, format), made, size))
     if not structure.has(rows + format.header, len(columns)):
         raise TextNotTaken("DuckDB does not see the records that are there.")
     return rows
@@ -126,7 +103,7 @@ def _escaped(stream: BinaryIO, format: Format, columns: Sequence[Column], made: 
     if begin.startswith(_BYTE_ORDER_MARK):
         raise TextNotTaken("The first value begins with what DuckDB takes for a byte order mark.")
     size = len(begin) // max(begin.count(b"\n"), 1) + 1
-    query = _query(path, replace(format, header=False), columns, csv.first_rows(begin, format), made, size)
+    query = _query(str(path), replace(format, header=False), columns, csv.first_rows(begin, format), made, size)
     with connected(str(folder), is_long=size > _LONG_ROW) as connection:
         rows = _run(connection, query)
     if rows != records:
@@ -155,7 +132,7 @@ def _run(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _query(source: Path, format: Format, columns: Sequence[Column], rows: Sequence[Row], made: Path, size: int) -> str:
+def _query(source: str, format: Format, columns: Sequence[Column], rows: Sequence[Row], made: Path, size: int) -> str:
     """The query that writes the file; the rows are the first, `size` the bytes of one."""
     values = [_value(column, rows, place) for place, column in enumerate(columns)]
     names = [quote(column.name) for column in columns]

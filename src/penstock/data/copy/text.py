@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 from penstock.data.compression import open_reader, open_writer
 from penstock.data.copy import binary_text
+from penstock.data.copy.by_duckdb import own_path, read_to_its_end
 from penstock.data.copy.columns import into, seen
 from penstock.data.copy.count import Count, errors_of
 from penstock.data.copy.rows import load_errors, make_table, records, refuse_other_names
@@ -52,12 +53,15 @@ def _load(
                 errors_of(entry.uri),
                 load_errors(entry, target, TextNotTaken),
             ):
+                own = own_path(stream) if source.compression == "none" else None
+                plain = open_reader(count.counted(stream), source.compression)
                 rows: int | None = None
-                if in_binary and source.compression == "none":
-                    rows = binary_text.load(database, stream, format, table, schema, columns, count)
+                if in_binary:
+                    rows = binary_text.load(database, plain, format, table, schema, columns, entry.size, own)
                 if rows is None:
-                    plain = open_reader(count.counted(stream), source.compression)
                     rows = database.load_text(table, schema, columns, format, plain)
+                elif own is not None:
+                    read_to_its_end(stream)
                 count.rows += rows
                 names = _names(source, entry)
                 first = first or names

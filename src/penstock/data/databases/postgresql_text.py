@@ -30,7 +30,7 @@ _NO_DELIMITERS = frozenset("\\.abcdefghijklmnopqrstuvwxyz0123456789\r\n\"'\0")
 _MEANS_MORE = re.compile(rb"\\[bfnrtvx0-9.]")
 _MARK = re.compile(rb"\\([bfnrtvx0-9.])|\\.|\r\n|\r", re.DOTALL)
 _END_MARK = re.compile(rb"\n\\\.\r?\n")
-_FIRST_END = re.compile(rb'(?:[^"\r\n]++|"[^"]*")*+\r?\n?')
+_FIRST_END = re.compile(rb'(?:[^"\r\n]++|"[^"]*")*+(\r?\n?)')
 _LETTERS = ((b"\\n", b"\\\n"), (b"\\r", b"\\\r"), (b"\\t", b"\\\t"), (b"\\b", b"\b"), (b"\\f", b"\f"), (b"\\v", b"\v"))
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -176,7 +176,8 @@ def _quoted_pieces(stream: BinaryIO) -> Iterator[bytes]:
     while block := stream.read(_QUOTED_BLOCK):
         if is_first:
             block = block.removeprefix(_BYTE_ORDER_MARK)
-            _check_first_end(block)
+            if first_end(block) == b"\r":  # COPY takes it for the end of all
+                raise TextNotTaken("The first record ends in a carriage return alone.")
             is_first = False
         block = kept + block if kept else block
         end = _last_end(block)
@@ -210,8 +211,7 @@ def _positions(text: bytes, byte: bytes) -> NDArray[np.int64]:
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 
-def _check_first_end(piece: bytes) -> None:
-    """COPY takes the end of the first record for that of all; a carriage return alone is none of ours."""
-    end = _FIRST_END.match(piece)
-    if end is not None and end[0].endswith(b"\r"):
-        raise TextNotTaken("The first record ends in a carriage return alone.")
+def first_end(text: bytes) -> bytes:
+    """What ends the first record of quoted text: a line feed, a carriage return, both, or nothing."""
+    end = _FIRST_END.match(text)
+    return end[1] if end is not None else b""

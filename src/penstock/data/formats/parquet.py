@@ -329,7 +329,7 @@ def raise_if_full(error: Exception) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
-def literal(path: Path) -> str:
+def literal(path: Path | str) -> str:
     """A path as SQL writes it."""
     return "'" + str(path).replace("'", "''") + "'"
 

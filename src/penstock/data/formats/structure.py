@@ -7,6 +7,7 @@ next byte, since the first byte is the lowest bit.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from penstock.data.records import FormatError
@@ -50,6 +51,13 @@ class QuotedStructure:
         for at in range(0, whole, _PART):
             self._look(values[at : min(at + _PART, whole)], has_return=has_return)
 
+    def seen(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """All blocks of a text, which are taken as they go by, to its end."""
+        for block in blocks:
+            self.take(block)
+            yield block
+        self.end()
+
     def end(self) -> None:
         """There is no more; raises `FormatError` for a quote where none may stand, or that is never closed."""
         import numpy as np
@@ -61,9 +69,9 @@ class QuotedStructure:
         if self._is_inside:
             raise FormatError("A quote is never closed.")
 
-    def has(self, records: int, width: int) -> bool:
-        """Whether so many records have so many columns and end in a line feed alone, if none has fewer columns."""
-        return (self.fields, self.returns) == (records * width, 0)
+    def has(self, records: int, width: int, *, is_crlf: bool = False) -> bool:
+        """Whether so many records have so many columns and end in a line feed alone, or in CR LF, if none has fewer."""
+        return (self.fields, self.returns) == (records * width, records if is_crlf else 0)
 
     def _look(self, values: NDArray[np.uint8], *, has_return: bool) -> None:
         import numpy as np
