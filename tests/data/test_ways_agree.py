@@ -223,7 +223,7 @@ def test_quoted_text_to_postgresql_in_binary(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("penstock.data.databases.postgresql_text._QUOTED_BLOCK", 64)
-    monkeypatch.setattr("penstock.data.databases.postgresql_binary._PIECE", 128)
+    monkeypatch.setattr("penstock.data.copy.binary_text._LEAST", 0)
     ways = Ways(FileSide(storage, "s3://b/in", format=FORMATS[name]), *postgresql_table)
     compare_files(ways, storage, FORMATS[name])
 
