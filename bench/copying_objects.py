@@ -4,8 +4,8 @@
 
 The objects are the files of bench/copying.py, in a SeaweedFS that is started as `[storage] embedded = "seaweedfs"`
 starts it. A copy between S3 and PostgreSQL can be no faster than the slower of its two ends: the object to nowhere, or
-from a local file, by boto3's own transfer, and the same copy with a local file in place of the object. Each of our
-copies runs in a process of its own; of `--repeat` turns the fastest of each counts.
+from a local file, by boto3's own transfer, and a local file in place of the object, by `psql` and by ourselves. Each of
+our copies runs in a process of its own; of `--repeat` turns the fastest of each counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from copying import Bench, Made, arguments, emptying, file_side, in_process, ours, report, run_copy, started
+from copying import Bench, Made, arguments, emptying, file_side, in_process, ours, psql, report, run_copy, started
 
 from penstock.data.s3_storage import S3Storage
 from penstock.data.seaweedfs import Address, use
@@ -97,13 +97,19 @@ def s3_to_s3(bench: Objects) -> None:
 def s3_to_postgresql(bench: Objects, file: Path, name: str) -> None:
     source, url = bench.object(file), bench.files.fresh()
 
+    options = "csv" if file == bench.files.csv else "(format text, delimiter ',')"
+
     def nowhere() -> None:
         with Path("/dev/null").open("wb") as null:
             bench.client.download_fileobj(BUCKET, file.name, null)
 
     best, peers = bench.files.turns(
         lambda: bench.ours(source, url),
-        {"boto3 to nowhere": nowhere, "from a local file": lambda: ours(str(file), url)},
+        {
+            "boto3 to nowhere": nowhere,
+            "psql \\copy of a local file": lambda: psql(url, f"\\copy t from '{file}' {options}"),
+            "ours of a local file": lambda: ours(str(file), url),
+        },
         emptying(url),
     )
     report(f"S3 to PostgreSQL, {name}", best, slower(peers), 0.9)

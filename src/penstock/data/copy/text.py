@@ -5,16 +5,17 @@ Each way raises `TextNotTaken` where it would not come to the same as record by 
 
 from __future__ import annotations
 
-import threading
+import shutil
 from collections.abc import Sequence
-from queue import Empty, Full, Queue
-from typing import BinaryIO, cast
+from contextlib import nullcontext
+from functools import partial
 
 from penstock.data.compression import open_reader, open_writer
 from penstock.data.copy import binary_text
 from penstock.data.copy.by_duckdb import own_path, read_to_its_end
 from penstock.data.copy.columns import into, seen
 from penstock.data.copy.count import Count, errors_of
+from penstock.data.copy.pipe import written
 from penstock.data.copy.rows import load_errors, make_table, records, refuse_other_names
 from penstock.data.databases import Database, TextNotTaken
 from penstock.data.formats import TSV, Column, Format, parse_columns
@@ -22,8 +23,7 @@ from penstock.data.records import LONGEST_RECORD
 from penstock.data.sides import FileSide, TableSide, objects_of
 from penstock.data.storage import Entry
 
-_BLOCKS = 8
-_SECONDS = 0.2
+_BLOCK = 1 << 20
 
 
 def load(database: Database, source: FileSide, target: TableSide, count: Count) -> None:
@@ -59,7 +59,9 @@ def _load(
                 if in_binary:
                     rows = binary_text.load(database, plain, format, table, schema, columns, entry.size, own)
                 if rows is None:
-                    rows = database.load_text(table, schema, columns, format, plain)
+                    ahead = written(partial(shutil.copyfileobj, plain, length=_BLOCK))
+                    with ahead if own is None else nullcontext(plain) as read:
+                        rows = database.load_text(table, schema, columns, format, read)
                 elif own is not None:
                     read_to_its_end(stream)
                 count.rows += rows
@@ -93,20 +95,12 @@ def move(source_database: Database, source: TableSide, database: Database, targe
         raise TextNotTaken("The databases have no text in common.")
     asked = query(source_database, source)
     count.columns = source_database.describe(asked)
-    pipe = _Pipe()
-    writer = threading.Thread(target=pipe.fill, args=(source_database, asked, format), name="unload")
     with database.transaction():
         make_table(database, target)
         table, schema, columns = into(database, target)
-        writer.start()
-        try:
-            stream = count.counted(cast("BinaryIO", pipe))
-            count.rows = database.load_text(table, schema, columns, format, stream)
-        finally:
-            pipe.is_left = True
-            writer.join()
-            count.bytes = 0  # those of no object
-        pipe.check()
+        with written(lambda stream: source_database.unload_text(asked, format, stream)) as stream:
+            count.rows = database.load_text(table, schema, columns, format, count.counted(stream))
+        count.bytes = 0  # those of no object
         count.report()
 
 
@@ -123,47 +117,3 @@ def _names(source: FileSide, entry: Entry) -> Sequence[Column]:
 def query(database: Database, source: TableSide) -> str:
     """The query of a table side, or that of its whole table."""
     return source.select_query or database.table_query(source.table, source.schema)
-
-
-class _Pipe:
-    """What one database writes and another reads, in two threads."""
-
-    def __init__(self) -> None:
-        self.is_left = False
-        self._blocks: Queue[bytes] = Queue(_BLOCKS)
-        self._error: BaseException | None = None
-        self._is_full = False
-
-    def fill(self, database: Database, query: str, format: Format) -> None:
-        """Write all rows of the query; errors go to the reader."""
-        try:
-            database.unload_text(query, format, cast("BinaryIO", self))
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._is_full = True
-
-    def write(self, data: bytes) -> int:
-        while data:
-            if self.is_left:
-                raise BrokenPipeError
-            try:
-                self._blocks.put(data, timeout=_SECONDS)
-            except Full:
-                continue
-            break
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        while True:
-            is_full = self._is_full
-            try:
-                return self._blocks.get(timeout=_SECONDS if not is_full else 0)
-            except Empty:
-                if is_full:
-                    self.check()
-                    return b""
-
-    def check(self) -> None:
-        if self._error is not None:
-            raise self._error
