@@ -377,7 +377,7 @@ def mariadb_server(folder: Path) -> Iterator[int]:
 
 
 def batched(bench: Bench) -> None:
-    """An insert that no bulk load takes, beside one that runs it for each row, of the first 20,000 rows."""
+    """An insert that no bulk load takes, beside one that runs it for each row, of the first 100,000 rows."""
     import psycopg
 
     from penstock.data.formats import CSV, read_rows, write_rows
@@ -387,7 +387,7 @@ def batched(bench: Bench) -> None:
     with bench.aws.open("rb") as stream:
         for batch in read_rows(stream, CSV()):
             rows += batch
-            if len(rows) >= 20_000:
+            if len(rows) >= 100_000:
                 break
     with part.open("wb") as out:
         write_rows(out, CSV(), [rows])

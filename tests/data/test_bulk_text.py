@@ -297,6 +297,33 @@ def test_a_text_of_the_shape_of_timestamps_is_one_or_none_for_duckdb() -> None:
 HARD = "create table t (a bigint, b numeric(12,2), c timestamp, d text, e varchar(40))"
 
 
+TABLES = {
+    "a table": ("create table t (a int); insert into t values (1), (2)", b"1\n2\n"),
+    "one with a child": (
+        "create table t (a int); create table u () inherits (t); insert into t values (1); insert into u values (2)",
+        b"1\n2\n",
+    ),
+    "one with a generated column": (
+        "create table t (a int, b int generated always as (a * 2) stored); insert into t values (1)",
+        b"1,2\n",
+    ),
+    "one in partitions": (
+        "create table t (a int) partition by list (a); create table u partition of t default; insert into t values (1)",
+        b"1\n",
+    ),
+    "a view": ("create view t as select 1 as a", b"1\n"),
+}
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_the_text_of_a_table_is_that_of_its_query(database: Database, name: str) -> None:
+    script, expected = TABLES[name]
+    database.execute_script(script)
+    stream = io.BytesIO()
+    rows_of = database.unload_text(database.table_query("t"), QUOTED, stream)
+    assert (stream.getvalue(), rows_of) == (expected, expected.count(b"\n"))
+
+
 def test_much_quoted_text_is_loaded_in_pieces(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("penstock.data.databases.postgresql_text._QUOTED_BLOCK", 1 << 16)
     database.execute_script(HARD)

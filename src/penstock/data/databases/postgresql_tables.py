@@ -37,6 +37,11 @@ WHERE c.oid = pg_catalog.to_regclass($1) AND c.relpersistence <> 't'
 AND (SELECT count(*) = 1 FROM pg_catalog.pg_namespace same WHERE lower(same.nspname) = lower(n.nspname))
 GROUP BY c.relkind"""
 
+_IS_ALONE = """
+SELECT relkind = 'r' AND NOT relhassubclass AND NOT relrowsecurity AND NOT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_attribute WHERE attrelid = oid AND attgenerated <> ''
+) FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)"""
+
 
 def find(connection: psycopg.Connection, table: str, schema: str | None) -> str | None:
     """The quoted name, with its schema, of a table or view that has this name as it is written or in lower case."""
@@ -68,6 +73,11 @@ def takes_copy(connection: psycopg.Connection, table: str) -> bool:
 def is_plain(connection: psycopg.Connection, table: str) -> bool:
     """Whether it is a table and nothing more, from which no other differs by letter case alone."""
     return _is_true(connection, _IS_PLAIN, table)
+
+
+def is_alone(connection: psycopg.Connection, table: str) -> bool:
+    """Whether a COPY of the table itself has what a query has: it leaves out children and generated columns."""
+    return _is_true(connection, _IS_ALONE, table)
 
 
 def _is_true(connection: psycopg.Connection, query: str, table: str) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import BinaryIO
 
 import psycopg
 
-from penstock.data.databases import postgresql_text
+from penstock.data.databases import postgresql_tables, postgresql_text
 from penstock.data.databases.postgresql_pipeline import copied_out, end_of_copy
 from penstock.data.databases.postgresql_types import exact_text
 from penstock.data.databases.rows import TextNotTaken
 from penstock.data.formats import Column, Format, write_rows
+
+_NAME = r'"(?:[^"]|"")+"'
+_TABLE = re.compile(rf"SELECT \* FROM ({_NAME}\.{_NAME})")  # noqa: S608
 
 
 def unload(connection: psycopg.Connection, query: str, format: Format, stream: BinaryIO, what: str) -> int:
@@ -22,7 +26,10 @@ def unload(connection: psycopg.Connection, query: str, format: Format, stream: B
     names, text = exact
     if format.columns and len(format.columns) != len(names):
         raise TextNotTaken("The format has other columns than the query.")
-    copy = f"COPY ({text}\n) TO STDOUT {postgresql_text.options(format)}"  # it may end in a comment
+    table = _TABLE.fullmatch(text)
+    is_alone = table is not None and postgresql_tables.is_alone(connection, table[1])
+    source = table[1] if table is not None and is_alone else f"({text}\n)"  # it may end in a comment
+    copy = f"COPY {source} TO STDOUT {postgresql_text.options(format)}"
     with psycopg.RawCursor(connection) as cursor, cursor.copy(copy.encode()):
         pieces = copied_out(connection)
         first = next(pieces, b"")
