@@ -63,7 +63,6 @@ def load(
             sample = without_header(begin, format, len(types)) if format.header else begin
             is_crlf = first_end(begin) == b"\r\n"
             structure = QuotedStructure(format.column_separator)
-
             pieces = structure.seen(chain((begin,), iter(partial(stream.read, _BLOCK), b"")))
             with connected(folder, reads=True, threads=1) as connection, read(pieces, connection, own) as path:
                 connection.execute(csv.SETTINGS)
