@@ -46,7 +46,12 @@ class Proxy:
             server.settimeout(None)
             pair = {"dropping": False}
             with self._lock:
-                self._open |= {client, server}
+                if not self._refuses:  # it may have been cut since
+                    self._open |= {client, server}
+            if client not in self._open:
+                client.close()
+                server.close()
+                continue
             self._spawn(self._forward, client, server, pair, True)
             self._spawn(self._forward, server, client, pair, False)
 
@@ -82,8 +87,8 @@ class Proxy:
 
     def cut(self) -> None:
         """End all connections, and let nobody in."""
-        self._refuses = True
         with self._lock:
+            self._refuses = True
             for end in self._open:
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
