@@ -283,6 +283,16 @@ def test_a_table_that_is_made_for_it_is_made_again(
 REFUSED: dict[str, tuple[bytes, type[Exception], str]] = {
     "a separator too many": (line(f="f,"), FormatError, r"has 7 columns, the first is '7'"),
     "a separator too few": (b"7,7.50\n", FormatError, r"has 2 columns, the first is '7'"),
+    "one too few and then one too many": (
+        line().replace(b",f\n", b"\n") + line(f="f,"),
+        FormatError,
+        r"has 5 columns, the first is '7'",
+    ),
+    "one too many and then one too few": (
+        line(f="f,") + line().replace(b",f\n", b"\n"),
+        FormatError,
+        r"has 7 columns, the first is '7'",
+    ),
     "a separator too many in a long record": (line(f="f" * 40_000 + ","), FormatError, "has 7 columns"),
     "an empty line": (b"\n", FormatError, "has 1 column"),
     "a line that ends a COPY": (b"\\.\n", FormatError, "has 1 column"),

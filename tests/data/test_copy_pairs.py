@@ -250,8 +250,10 @@ def test_a_connection_that_is_lost_with_much_left_to_send_ends_the_copy(
         stream.write(b"".join([b"%d,%s\n" % (number, b"x" * 190) for number in range(200_000)]))
     source = FileSide(storage, "s3://b/bigger", format=delimited("CSV", quoting="rfc4180"))
     target = TableSide(side.address, "t", create_table_sql="create table t (a int, b text)")
-    with pytest.raises(ConnectionLost, match=r"terminating connection|connection"):
+    with pytest.raises(ConnectionLost, match="connection"):
         copy(source, target, Breaker(side.address, 1), pauses=())
+    with connect(side.address) as database:
+        assert not database.table_exists("t")
 
 
 def values_of(side: TableSide) -> list[tuple[object, ...]]:

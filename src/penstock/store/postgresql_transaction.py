@@ -55,8 +55,8 @@ class PostgresqlTransaction:
         return results[len(results) - len(asked) :]
 
     def _start(self) -> None:
-        """Have the server begin with what waits, if it is much."""
-        if len(self._waiting) >= MOST_WAITING and self.used is not None:
+        """Have the server begin with what waits."""
+        if self.used is not None:
             self.used.start(self._waiting)
             self._waiting.clear()
 
@@ -71,7 +71,8 @@ class PostgresqlTransaction:
         """See `Transaction`."""
         self._insert(self._soon)
         self._waiting.append((self.queries[query], parameters))
-        self._start()
+        if len(self._waiting) >= MOST_WAITING:
+            self._start()
 
     def execute_many(self, query: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """See `Transaction`."""
@@ -86,10 +87,9 @@ class PostgresqlTransaction:
         """See `Transaction`."""
         rows = self._soon.setdefault(query, [])
         rows.append(parameters)
-        if len(rows) >= MOST_ROWS and self.used is not None:
+        if len(rows) >= MOST_ROWS:
             self._insert(self._soon)
-            self.used.start(self._waiting)
-            self._waiting.clear()
+            self._start()
 
     def _insert(self, rows: dict[str, list[Mapping[str, Any]]]) -> None:
         """Insert what was put off, each table's rows with a statement, after those that they refer to."""

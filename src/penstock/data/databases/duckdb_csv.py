@@ -75,7 +75,6 @@ def select(
     *,
     header: bool = False,
     new_line: str | None = "\\n",
-    buffer: int = _BUFFER,
 ) -> str:
     """The query of a text file's values, by these names; it fails for one that is not what its text says.
 
@@ -103,5 +102,5 @@ def select(
         f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} FROM read_csv({path},"  # noqa: S608
         f" columns = {{{', '.join(fields)}}}, {quoting}, delim = E'\\x{ord(format.column_separator):02x}',"
         f" allow_quoted_nulls = false, header = {str(header).lower()}, auto_detect = false, strict_mode = true{ends},"
-        f" buffer_size = {buffer})){where}"
+        f" buffer_size = {_BUFFER})){where}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +9,6 @@ import psycopg
 
 from penstock.data.databases.rows import ConnectionLost, DatabaseError, TextNotTaken
 
-_LINE = re.compile(r", line (\d+)")
 _TEXT_CODES = frozenset(("22P04", "22021"))
 """bad_copy_file_format and character_not_in_repertoire: the text itself is wrong, not a value in it."""
 _LOST_CODES = frozenset(("57P01", "57P02", "57P03"))
@@ -22,17 +20,17 @@ def one_line(message: str) -> str:
 
 
 @contextmanager
-def errors(what: str, rows_before: int | None = None) -> Iterator[None]:
-    """Turn the driver's errors into ours; `what` says what was being done. With `rows_before`, the lines of a COPY are
-    rows, after so many others.
+def errors(what: str, *, has_rows: bool = False) -> Iterator[None]:
+    """Turn the driver's errors into ours; `what` says what was being done. If it `has_rows`, the lines of a COPY are
+    those.
     """
     try:
         yield
     except psycopg.Error as error:
         found = error.diag
         context = found.context or ""
-        if rows_before is not None:
-            context = _LINE.sub(lambda line: f", row {rows_before + int(line[1])}", context)
+        if has_rows:
+            context = context.replace(", line ", ", row ", 1)
         where = context if context.startswith("COPY") else None
         parts = [found.message_primary or str(error), found.message_detail, found.message_hint, where]
         message = ". ".join([one_line(part).rstrip(".") for part in parts if part])

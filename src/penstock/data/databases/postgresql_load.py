@@ -18,7 +18,7 @@ def load_rows(
 ) -> int:
     """Load rows of so many columns by a COPY, as our text; returns how many."""
     progress = Progress()
-    with errors(target, 0), psycopg.RawCursor(connection) as cursor, cursor.copy(copy.encode()) as stream:
+    with errors(target, has_rows=True), psycopg.RawCursor(connection) as cursor, cursor.copy(copy.encode()) as stream:
         for batch in of_width(batches, width, target, progress):
             try:
                 write_rows(stream, TSV(), [batch], first_row=progress.rows + 1)
@@ -33,9 +33,8 @@ def load_text(
     """Load a text into the columns of a table; returns the rows. Raises as `Database.load_text`."""
     copy = copy_into(table, columns)
     pieces = postgresql_text.to_copy(stream, format, len(columns))
-    checked = postgresql_text.checked(pieces, format)
     try:
-        return _load(connection, f"{copy} {postgresql_text.options(format)}", checked, target)
+        return _load(connection, f"{copy} {postgresql_text.options(format)}", pieces, target)
     except ConnectionLost:
         raise
     except DatabaseError as error:
@@ -56,7 +55,7 @@ def copy_into(table: str, columns: Sequence[str]) -> str:
 
 
 def _load(connection: psycopg.Connection, copy: str, pieces: Iterable[bytes], target: str) -> int:
-    with errors(target, 0), psycopg.RawCursor(connection) as cursor:
+    with errors(target, has_rows=True), psycopg.RawCursor(connection) as cursor:
         with cursor.copy(copy.encode()) as stream:
             for piece in pieces:
                 stream.write(piece)

@@ -54,12 +54,11 @@ def options(format: Format) -> str:
 def to_copy(stream: BinaryIO, format: Format, width: int) -> Iterator[bytes]:
     """A text as COPY reads it, in pieces of whole records for a table of `width` columns, without the header.
 
-    Raises `TextNotTaken` where COPY would not see the rows that `read_rows` sees, or `read_rows` refuses them; quoted
-    text is to be `checked` besides.
+    Raises `TextNotTaken` where COPY would not see the rows that `read_rows` sees, or `read_rows` refuses them.
     """
     if format.columns and len(format.columns) != width:
         raise TextNotTaken("The format has other columns than the table.")
-    pieces = _quoted_pieces(stream) if format.quote_char else _escaped_pieces(stream)
+    pieces = _checked(_quoted_pieces(stream), format) if format.quote_char else _escaped_pieces(stream)
     if format.header:
         first = next(pieces, b"")
         rest = without_header(first, format, width)
@@ -68,14 +67,11 @@ def to_copy(stream: BinaryIO, format: Format, width: int) -> Iterator[bytes]:
     yield from pieces
 
 
-def checked(pieces: Iterable[bytes], format: Format) -> Iterator[bytes]:
-    """The pieces; raises `TextNotTaken` for quoted text that COPY would read otherwise.
+def _checked(pieces: Iterable[bytes], format: Format) -> Iterator[bytes]:
+    """The pieces of quoted text; raises `TextNotTaken` for what COPY would read otherwise.
 
     It takes a quote where none may stand, and ends without a word at a line of `\\.`.
     """
-    if not format.quote_char:
-        yield from pieces
-        return
     structure = QuotedStructure(format.column_separator)
     try:
         for piece in pieces:

@@ -114,19 +114,19 @@ class QuotedStructure:
         closes &= quotes
         opens ^= closes
 
-        carried[0] = self._may_open
-        np.right_shift(marks, top, out=high)
-        self._may_open = int(high[-1])
-        np.left_shift(marks, one, out=made)
-        made |= before
+        def put_behind(found: NDArray[np.uint64], bit: int) -> int:
+            """Make `made` these bits, each at the next byte, and that of the byte before them; gives their last."""
+            carried[0] = bit
+            np.right_shift(found, top, out=high)
+            np.left_shift(found, one, out=made)
+            np.bitwise_or(made, before, out=made)
+            return int(high[-1])
+
+        self._may_open = put_behind(marks, self._may_open)
         np.invert(made, out=made)
         made &= opens  # those that no mark is before
         is_wrong = bool(made.any())
-        carried[0] = self._closes
-        np.right_shift(closes, top, out=high)
-        self._closes = int(high[-1])
-        np.left_shift(closes, one, out=made)
-        made |= before
+        self._closes = put_behind(closes, self._closes)
         np.invert(marks, out=marks)
         made &= marks  # what is no mark and comes after one that closes
         if is_wrong or made.any():
